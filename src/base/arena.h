@@ -1,0 +1,40 @@
+// An arena: memory that is taken piece by piece and given back all at once. Every exchange has one, so nothing of a request is
+// freed by hand. An arena has a cap; over it, or when the system has no memory, an allocation returns NULL and the exchange
+// fails with DX_NO_MEMORY. One thread at a time uses an arena; it may be handed to another thread whole.
+#ifndef DX_BASE_ARENA_H
+#define DX_BASE_ARENA_H
+
+#include <stdarg.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+
+typedef struct dx_arena dx_arena;
+
+// An arena that takes at most `cap_bytes` from the system; NULL without memory. The first chunk is taken with the arena itself.
+dx_arena *dx_arena_create(size_t cap_bytes);
+// Runs the cleanups, newest first, and frees everything. Takes NULL.
+void dx_arena_destroy(dx_arena *arena);
+// Runs the cleanups and forgets everything, keeping the first chunk: what a pool of arenas does between requests.
+void dx_arena_reset(dx_arena *arena);
+
+// Aligned for any type; not zeroed. `size` 0 gives a valid pointer. NULL over the cap.
+void *dx_arena_alloc(dx_arena *arena, size_t size) DX_MUST_USE;
+// Zeroed array of `count` items; checks the product.
+void *dx_arena_zalloc(dx_arena *arena, size_t count, size_t size) DX_MUST_USE;
+// Bytes without alignment, for text.
+char *dx_arena_bytes(dx_arena *arena, size_t size) DX_MUST_USE;
+// A NUL-terminated copy (the NUL is not counted in `size`); data NULL when out of memory.
+dx_slice dx_arena_copy(dx_arena *arena, dx_slice from) DX_MUST_USE;
+// Formatted text, NUL-terminated; data NULL when out of memory.
+dx_slice dx_arena_printf(dx_arena *arena, const char *format, ...) DX_PRINTF(2, 3) DX_MUST_USE;
+dx_slice dx_arena_vprintf(dx_arena *arena, const char *format, va_list args) DX_PRINTF(2, 0) DX_MUST_USE;
+// Has `fn(ctx)` called on reset or destroy. Out of memory, it is called at once and DX_NO_MEMORY returned.
+dx_status dx_arena_defer(dx_arena *arena, void (*fn)(void *ctx), void *ctx) DX_MUST_USE;
+// Bytes taken from the system.
+size_t dx_arena_footprint(const dx_arena *arena);
+
+#define DX_ARENA_NEW(arena, type)          ((type *)dx_arena_zalloc((arena), 1, sizeof(type)))
+#define DX_ARENA_ARRAY(arena, type, count) ((type *)dx_arena_zalloc((arena), (count), sizeof(type)))
+
+#endif

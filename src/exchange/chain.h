@@ -1,0 +1,61 @@
+// Filters, handlers, operations and chains. A chain is a flat array that is built once, at load time, for each operation: running it
+// allocates nothing and looks nothing up. Filters run in order on the way in; those that were passed run in reverse on the way out.
+// (Model: Eriksen, "Your Server as a Function", 2013.)
+#ifndef DX_EXCHANGE_CHAIN_H
+#define DX_EXCHANGE_CHAIN_H
+
+#include "codec/json.h"
+#include "exchange/exchange.h"
+
+typedef struct dx_filter_ops {
+    const char *name;
+    // May answer, wait or go on. Must not block. NULL: goes on. `conf` is immutable and shared by all workers.
+    dx_verdict (*in)(const void *conf, dx_exchange *x);
+    // Sees the answer, may change it. Must not wait. Runs once for every exchange that `in` let past or waited on. NULL: nothing to do.
+    void (*out)(const void *conf, dx_exchange *x);
+} dx_filter_ops;
+
+typedef struct dx_filter {
+    const dx_filter_ops *ops;
+    const void *conf;
+} dx_filter;
+
+typedef dx_verdict (*dx_handler)(const void *conf, dx_exchange *x); // DX_ANSWER or DX_WAIT; must not block
+
+// What kind of body an operation takes. Filters run before the body is read, so a refusal costs no upload.
+typedef enum dx_body_mode { DX_BODY_NONE, DX_BODY_WHOLE } dx_body_mode;
+
+// Who may run an operation. Public: anyone (a token that is there is still checked). Otherwise a principal is needed (401 without), and
+// with roles, one of them (403 without).
+typedef struct dx_access {
+    bool is_public;
+    const dx_slice *roles;
+    size_t role_count;
+} dx_access;
+
+// One thing a client can do: a method on a path. Lives as long as the snapshot it is part of.
+struct dx_operation {
+    dx_slice id;      // "items.list": names it in logs, OpenAPI and metrics; unique
+    dx_method method; // GET answers HEAD as well
+    dx_slice path;    // "/api/v1/items/{id}"; a last segment "{name*}" takes the rest of the path
+    dx_body_mode body;
+    size_t body_cap; // bytes; 0: the server's default
+    dx_handler handler;
+    const void *conf; // the handler's
+    // Adds what this operation says of itself to its OpenAPI 3.1 Operation Object (summary, tags, parameters, requestBody, responses,
+    // security). Errors that every operation has, and path parameters not described, are added by the caller. NULL: not documented.
+    void (*describe)(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
+    dx_slice alias_of; // not empty: the same operation under another path; OpenAPI shows only the first
+    dx_access access;  // who may; checked after authentication, before the body is read
+    bool unlogged;     // health checks: no request log line
+    // filled when the chain is built
+    const dx_filter *filters;
+    uint16_t filter_count;
+};
+
+// Runs the chain of x->operation from the start. `x->finished` is called once, perhaps before this returns.
+void dx_chain_run(dx_exchange *x);
+// Runs `filters` and then answers with x->operation absent: for 404 and 405, which pass the same outer filters.
+void dx_chain_run_with(dx_exchange *x, const dx_filter *filters, size_t count, dx_handler handler, const void *conf);
+
+#endif

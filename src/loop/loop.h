@@ -1,0 +1,59 @@
+// A loop: one thread's timers, wake-ups and work off the thread, over libuv. Filters and stores see a loop only through this header, so
+// that the same code runs on a server's worker, in the library's own thread, or on a loop that a C program brings.
+#ifndef DX_LOOP_LOOP_H
+#define DX_LOOP_LOOP_H
+
+#include "base/clock.h"
+#include "base/status.h"
+
+typedef struct dx_loop dx_loop;
+struct uv_loop_s;
+
+dx_status dx_loop_create(dx_loop **out) DX_MUST_USE;
+// Closes every handle of the loop's own. Not while running. Takes NULL.
+void dx_loop_destroy(dx_loop *loop);
+// Runs until dx_loop_stop, and then until no handle is active.
+dx_status dx_loop_run(dx_loop *loop) DX_MUST_USE;
+void dx_loop_stop(dx_loop *loop);            // any thread
+struct uv_loop_s *dx_loop_uv(dx_loop *loop); // for src/net and src/loop alone
+dx_nanos dx_loop_now(const dx_loop *loop);   // the turn's time, cached
+dx_micros_utc dx_loop_utc(dx_loop *loop);    // likewise, the calendar's
+
+// Timers: intrusive, O(1) to start and stop, with a resolution of DX_TIMER_TICK: for timeouts, of which there may be one a connection.
+#define DX_TIMER_TICK (64 * DX_MILLISECOND)
+typedef struct dx_timer dx_timer;
+struct dx_timer {
+    dx_timer *next, **link; // the wheel's; NULL link: not running
+    dx_nanos due;
+    void (*fire)(dx_timer *timer); // on the loop's thread; may start the timer again or free what holds it
+};
+// Never fires early; at most two ticks late on an idle loop. Starting a running timer moves it. Zero the struct first.
+void dx_timer_start(dx_loop *loop, dx_timer *timer, dx_nanos after);
+void dx_timer_stop(dx_loop *loop, dx_timer *timer);
+
+// A task posted from any thread runs once on the loop's thread, in order of posting by one thread. The struct is the poster's and is free
+// to be reused from the moment `run` is called. Posting is lock-free and wakes the loop at most once a turn.
+typedef struct dx_task dx_task;
+struct dx_task {
+    dx_task *next;
+    void (*run)(dx_task *task);
+};
+void dx_loop_post(dx_loop *loop, dx_task *task);
+
+// Work off the loop: `work` on a pool thread (may block), then `done` on the loop. Submitting fails with DX_OVERLOADED when more
+// than DX_WORK_QUEUE_CAP pieces wait in the process.
+#define DX_WORK_QUEUE_CAP 256
+typedef struct dx_work dx_work;
+struct dx_work {
+    void (*work)(dx_work *work);
+    void (*done)(dx_work *work);
+    dx_loop *loop;
+    void *impl[16]; // the loop's own
+};
+dx_status dx_loop_work(dx_loop *loop, dx_work *work) DX_MUST_USE;
+
+// Called at the end of every loop turn in which something happened, before the loop waits again: where a turn's read snapshot is let go and
+// buffered output is sent. Added at start, never removed. At most 8.
+dx_status dx_loop_on_turn_end(dx_loop *loop, void (*fn)(void *ctx), void *ctx) DX_MUST_USE;
+
+#endif

@@ -1,0 +1,37 @@
+// JSON Schema draft 2020-12: a schema is compiled once into a program, and the program is run against instances. Complete for the
+// vocabularies core, applicator, unevaluated, validation, format (as assertion on request) and meta-data.
+#ifndef DX_MODEL_SCHEMA_H
+#define DX_MODEL_SCHEMA_H
+
+#include "codec/json.h"
+
+typedef struct dx_schema dx_schema;
+typedef struct dx_schema_set dx_schema_set;
+
+// A set of schema documents that may refer to each other by URI ("#/$defs/x", "other.json#anchor", "$id"s, $dynamicRef). All memory is the
+// arena's. The documents are kept by pointer and must live as long as the set. The 2020-12 meta-schemas are known without being added.
+dx_schema_set *dx_schema_set_create(dx_arena *arena, bool assert_formats);
+// `uri` may be empty. The document is read for "$id", "$anchor" and "$dynamicAnchor".
+dx_status dx_schema_set_add(dx_schema_set *set, dx_slice uri, yyjson_val *document) DX_MUST_USE;
+// Compiles the schema at `uri` (with a fragment or not; "" is the document added with an empty uri). Findings carry the JSON pointer in
+// the schema: unknown reference, malformed keyword ("minimum" not a number), pattern that PCRE2 refuses. Thread rule: not at once with
+// others.
+dx_status dx_schema_compile(const dx_schema **out, dx_schema_set *set, dx_slice uri, dx_diags *diags) DX_MUST_USE;
+
+typedef struct dx_schema_options {
+    bool first_only; // stop at the first failure
+} dx_schema_options;
+
+// Runs the program. Immutable, so any number of threads may. Findings (one for each wrong field, deepest cause, with the JSON pointer into
+// the instance and what was expected) go to `diags`, which may be NULL when only the verdict is wanted. `scratch` gives passing memory.
+// DX_OK, DX_INVALID, or DX_NO_MEMORY; recursion over DX_SCHEMA_DEPTH_CAP and patterns over their match limit count as invalid and say so.
+#define DX_SCHEMA_DEPTH_CAP 256
+dx_status dx_schema_validate(const dx_schema *schema, yyjson_val *instance, dx_arena *scratch, const dx_schema_options *options,
+                             dx_diags *diags) DX_MUST_USE;
+
+// Whether `text` has the format; true for a format that is not known. Known: date-time date time duration email uuid uri uri-reference
+// ipv4 ipv6 hostname regex json-pointer.
+bool dx_format_check(dx_slice format, dx_slice text);
+bool dx_format_known(dx_slice format);
+
+#endif

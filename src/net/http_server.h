@@ -1,0 +1,103 @@
+// Serving HTTP on sockets. A *connection* carries *streams*; a stream is one request and its response. HTTP/1.1 runs streams one
+// after another, HTTP/2 side by side: whoever answers streams cannot tell. A listener belongs to one worker's loop; everything here is
+// called on that loop's thread. Each worker listens by itself with SO_REUSEPORT.
+//
+// The stream's life: `begin` (the head is complete) → any number of `body` → `end` (the request is complete) → the owner calls
+// dx_stream_respond exactly once, at any time from `begin` on → `closed`, exactly once, whatever happened. A peer that goes away
+// leads to `abort` at once; a response is then ignored, and `closed` follows when the owner has called dx_stream_respond or
+// dx_stream_drop. A request that is not proper HTTP never begins: it is answered by `reject` and the connection is closed.
+#ifndef DX_NET_HTTP_SERVER_H
+#define DX_NET_HTTP_SERVER_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "codec/http.h"
+#include "loop/loop.h"
+
+typedef struct dx_listener dx_listener;
+typedef struct dx_stream dx_stream;
+
+typedef struct dx_request_head {
+    dx_method method;
+    dx_slice method_text;
+    dx_slice target;        // as sent
+    dx_slice path;          // up to "?", not decoded; starts with "/" (or is "*" for OPTIONS)
+    dx_slice query;         // behind "?", not decoded; NULL data when there is no "?"
+    dx_fields fields;       // requests' field values have no CR, LF or NUL; repeated fields stay apart
+    int64_t content_length; // bytes; -1: chunked, not known; 0: no body
+    dx_slice peer;          // "127.0.0.1:4711"; lives as long as the stream
+    bool secure;            // came over TLS
+} dx_request_head;
+
+typedef struct dx_response_head {
+    int status;
+    const dx_fields *fields; // without Date, Content-Length, Transfer-Encoding, Connection: the protocol adds these
+    bool close;              // ask for the connection to be closed afterwards
+    bool no_body_length;     // HEAD and 304: `body` is empty but Content-Length (when >= 0 below) is what GET would have
+    int64_t content_length;  // only with no_body_length; -1: leave it out
+} dx_response_head;
+
+typedef struct dx_stream_ops {
+    // The head is complete. `head` lives in the stream's arena. What is returned becomes dx_stream_owner; NULL refuses with a 503.
+    // The owner may respond from inside.
+    void *(*begin)(void *ctx, dx_stream *stream, const dx_request_head *head);
+    // A piece of the body, decoded from chunks; it lives only during the call. Over the owner's cap: respond and ignore the rest.
+    void (*body)(void *owner, dx_slice piece);
+    // The body is complete (called at once for a request without one).
+    void (*end)(void *owner);
+    // The peer went away or broke the protocol mid-body, or a timeout struck (`why` says which: DX_CANCELLED, DX_REQUEST_TIMEOUT,
+    // DX_BAD_REQUEST). The protocol answers for itself where that is still possible.
+    void (*abort)(void *owner, dx_status why);
+    // The stream ends; its arena is taken back right after. `sent` says whether a whole response was handed to the kernel.
+    void (*closed)(void *owner, bool sent, uint64_t bytes_sent);
+    // A response for a request that never began: fills `head` (its fields and body from `arena`) for the status and the reason.
+    void (*reject)(void *ctx, dx_arena *arena, dx_status why, const char *reason, dx_response_head *head, dx_slice *body);
+} dx_stream_ops;
+
+// Caps and timeouts, each with its default. 0 is not "no limit": every one is a real bound.
+typedef struct dx_http_limits {
+    uint32_t head_bytes;            // 16384: request line and fields together
+    uint32_t fields;                // 100
+    uint32_t target_bytes;          // 8192
+    uint32_t requests_a_connection; // 1000000
+    uint32_t connections;           // 20000 a worker; over it, the oldest idle one is closed, or else the new one
+    uint32_t pipelined;             // 64 requests answered from one connection before others get their turn
+    dx_nanos head_time;             // 10 s from the first byte (or accept) to the end of the head
+    dx_nanos idle_time;             // 75 s between requests
+    dx_nanos body_stall;            // 30 s without a byte of a body that is owed
+    uint32_t body_rate;             // 500 bytes a second on average, after the first 30 s
+    dx_nanos write_stall;           // 30 s without the peer taking a byte
+    uint64_t body_bytes;            // 1 GiB: no Content-Length over it is taken; owners set smaller caps themselves
+} dx_http_limits;
+#define DX_HTTP_LIMITS_INIT                                                                                                                \
+    { 16384, 100, 8192, 1000000, 20000, 64, 10 * DX_SECOND, 75 * DX_SECOND, 30 * DX_SECOND, 500, 30 * DX_SECOND, 1ULL << 30 }
+
+typedef struct dx_listener_options {
+    const char *host; // an IPv4 or IPv6 address, or "localhost"
+    uint16_t port;    // 0: the system picks; see dx_listener_port
+    bool reuse_port;  // set by every worker but for a single one
+    dx_http_limits limits;
+    size_t arena_cap; // bytes a stream's arena may take; 16 MiB
+    const dx_stream_ops *ops;
+    void *ctx;
+} dx_listener_options;
+
+dx_status dx_listener_start(dx_listener **out, dx_loop *loop, const dx_listener_options *options, dx_diags *diags) DX_MUST_USE;
+uint16_t dx_listener_port(const dx_listener *listener);
+// Stops accepting, closes idle connections, lets streams under way finish (their responses say `Connection: close`), cuts what is left
+// after `grace`; then calls `done`.
+void dx_listener_drain(dx_listener *listener, dx_nanos grace, void (*done)(void *ctx), void *ctx);
+void dx_listener_destroy(dx_listener *listener); // after `done`
+size_t dx_listener_connections(const dx_listener *listener);
+
+dx_arena *dx_stream_arena(dx_stream *stream); // from a pool; everything of the request lives in it
+void *dx_stream_owner(dx_stream *stream);
+// Sends a whole response. `head`'s fields and `body` must live until `closed` (arena or static memory). The request's body need not have
+// been read: HTTP/1.1 then reads on up to a small bound or closes. Exactly once a stream.
+void dx_stream_respond(dx_stream *stream, const dx_response_head *head, dx_slice body);
+// Instead of a response: cuts the connection (HTTP/2: resets the stream).
+void dx_stream_drop(dx_stream *stream);
+// Says that the body is wanted: sends `100 Continue` when the client waits for it. Without it the client's `Expect` gets the final status.
+void dx_stream_continue(dx_stream *stream);
+
+#endif

@@ -1,0 +1,65 @@
+// A feature: a capability in a folder of its own (rest, identity, …) that plugs into the server through one const struct and one row in the
+// features table. Features never include each other. What a feature may ask of the app under construction is in this header.
+#ifndef DX_SERVER_FEATURE_H
+#define DX_SERVER_FEATURE_H
+
+#include "config/definition.h"
+#include "exchange/chain.h"
+#include "store/store.h"
+
+// What is built from one definition: operations, chains, router. Immutable once built; all workers share it.
+typedef struct dx_app dx_app;
+
+typedef struct dx_feature {
+    const char *name;
+    const dx_section *const *sections; // NULL-terminated; the sections of the definition it owns. NULL: none
+    // In this order, before threads; a finding (dx_definition_complain) from any of them refuses the definition. Each slot may be NULL.
+    // 1. Reads its sections and declares its tables (dx_app_add_table). `*state` is what the later slots get.
+    dx_status (*load)(void **state, dx_app *app, dx_diags *diags);
+    // 2. The store stands and is migrated (for `duplex check` and `openapi` it is an empty one in memory): keeps statements, adds
+    // operations
+    //    and filters.
+    dx_status (*build)(void *state, dx_app *app, dx_diags *diags);
+    // 3. On each worker's thread before its loop runs.
+    dx_status (*start)(void *state, dx_app *app, unsigned worker, dx_loop *loop);
+    // 4. After all loops have stopped.
+    void (*stop)(void *state);
+} dx_feature;
+
+// Where in every chain a filter stands. Within a stage: in the order added.
+typedef enum dx_stage {
+    DX_STAGE_EDGE,     // CORS, security fields: sees every exchange, 404 and 405 too
+    DX_STAGE_IDENTIFY, // sets x->principal; the server's own access filter stands right behind
+    DX_STAGE_ADMIT,    // limits, quotas
+    DX_STAGE_INNER     // nearest to the handler; the body is read right before it
+} dx_stage;
+
+dx_arena *dx_app_arena(dx_app *app); // lives as long as the app
+const dx_definition *dx_app_definition(const dx_app *app);
+yyjson_val *dx_app_section(const dx_app *app, const char *name);
+bool dx_app_production(const dx_app *app);
+dx_store *dx_app_store(const dx_app *app);                      // from `build` on
+dx_session *dx_app_session(const dx_app *app, unsigned worker); // from `start` on: the worker's way into the store
+unsigned dx_app_workers(const dx_app *app);
+// The API's base path, "/api/v1", and the title and version of the API (section `server`).
+dx_slice dx_app_base_path(const dx_app *app);
+// A 32-byte key for a purpose, derived from the root secret (HKDF).
+void dx_app_key(const dx_app *app, const char *purpose, uint8_t out[32]);
+// The root secret itself (at least 32 bytes of text or binary), for HS256 tokens that other services shall be able to verify.
+dx_slice dx_app_root_secret(const dx_app *app);
+
+dx_status dx_app_add_table(dx_app *app, const dx_table *table) DX_MUST_USE; // in `load`
+// In `build`. The operation is the feature's and lives as long as the app. Its chain is built by the app.
+dx_status dx_app_add_operation(dx_app *app, dx_operation *operation) DX_MUST_USE;
+dx_status dx_app_add_filter(dx_app *app, dx_stage stage, dx_filter filter) DX_MUST_USE;
+// A schema for `components/schemas` of the OpenAPI document, refered to as "#/components/schemas/<name>". `fill` builds it on request.
+typedef yyjson_mut_val *(*dx_describe_schema)(const void *conf, yyjson_mut_doc *doc);
+dx_status dx_app_add_schema(dx_app *app, dx_slice name, dx_describe_schema describe, const void *conf) DX_MUST_USE;
+// A security scheme for `components/securitySchemes` (OpenAPI 3.1), likewise; operations that are not public require any one of the
+// schemes.
+dx_status dx_app_add_security_scheme(dx_app *app, dx_slice name, dx_describe_schema describe, const void *conf) DX_MUST_USE;
+
+// The features table (features.c): every feature has one row.
+extern const dx_feature *const dx_features[]; // NULL-terminated
+
+#endif
