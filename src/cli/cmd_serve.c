@@ -1,0 +1,77 @@
+// `duplex serve`: runs the server of a definition until it is told to stop.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/command.h"
+#include "server/app.h"
+
+#define FINDINGS_ARENA_CAP (4u << 20)
+#define WORKERS_CAP        256
+
+static void announce(void *ctx, const char *url) {
+    (void)ctx;
+    printf("listening on %s\n", url);
+    fflush(stdout);
+}
+
+static bool read_workers(const char *text, unsigned *out) {
+    uint64_t workers;
+    if (!text) return true;
+    if (!dx_slice_to_u64(dx_slice_str(text), &workers) || workers < 1 || workers > WORKERS_CAP) return false;
+    *out = (unsigned)workers;
+    return true;
+}
+
+static int serve(const dx_app_options *options) {
+    int result = DX_EXIT_REFUSED;
+    dx_app *app = NULL;
+    dx_diags findings;
+    dx_arena *arena = dx_arena_create(FINDINGS_ARENA_CAP);
+    if (!arena) {
+        fputs("duplex: out of memory\n", stderr);
+        return DX_EXIT_FAILED;
+    }
+    dx_diags_init(&findings, arena);
+    dx_status status = dx_app_create(&app, options, &findings);
+    if (status == DX_OK) {
+        status = dx_app_serve(app, announce, NULL, &findings);
+        result = status == DX_OK ? DX_EXIT_OK : DX_EXIT_FAILED;
+    }
+    dx_print_findings(&findings);
+    if (status != DX_OK) {
+        if (!findings.count) fprintf(stderr, "duplex: %s\n", dx_status_title(status));
+        fputs(result == DX_EXIT_REFUSED ? "duplex: not started: nothing was served\n" : "duplex: stopped\n", stderr);
+    }
+    dx_app_destroy(app);
+    dx_arena_destroy(arena);
+    return result;
+}
+
+static int run(int argc, char **argv) {
+    dx_app_options options = {0};
+    const char *workers = NULL;
+    int operands;
+    const dx_option known[] = {{"--listen", &options.listen, NULL}, {"--store", &options.store, NULL}, {"--workers", &workers, NULL}};
+    if (!dx_options_read(&dx_cmd_serve, argc, argv, known, DX_COUNT_OF(known), &operands)) return DX_EXIT_USAGE;
+    if (operands != 1) return dx_usage_error(&dx_cmd_serve, "expected one definition file, found %d", operands);
+    if (!read_workers(workers, &options.workers))
+        return dx_usage_error(&dx_cmd_serve, "--workers takes a number from 1 to %d, not \"%s\"", WORKERS_CAP, workers);
+    options.path = argv[1];
+    return serve(&options);
+}
+
+const dx_command dx_cmd_serve = {
+    "serve",
+    "serve a definition",
+    "Usage: duplex serve FILE [--listen HOST:PORT] [--store URL] [--workers N]\n\n"
+    "Serves the API that FILE defines: resources, accounts, OpenAPI and docs. Prints `listening on http://HOST:PORT` once it\n"
+    "accepts connections. SIGTERM and SIGINT stop it; requests being answered are finished first.\n\n"
+    "  --listen HOST:PORT  where to listen; port 0 picks a free one (default: the definition's server.listen)\n"
+    "  --store URL         where the data lies, as sqlite:FILE (default: the definition's server.store)\n"
+    "  --workers N         threads that serve (default: one a core)\n\n"
+    "Examples:\n"
+    "  duplex serve examples/shop.json\n"
+    "  duplex serve shop.json --listen 0.0.0.0:80 --store sqlite:/var/lib/shop/shop.db\n",
+    run,
+};

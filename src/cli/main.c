@@ -1,0 +1,63 @@
+// The program's entry: picks the command from the table and runs it. Whatever a command does is in its own file.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "cli/command.h"
+
+static const dx_command *const commands[] = {&dx_cmd_serve, &dx_cmd_check, &dx_cmd_openapi, &dx_cmd_schema, &dx_cmd_users};
+
+static void print_help(FILE *to) {
+    fputs("duplex " DX_VERSION ": an API platform: a JSON definition in, a running API server out\n\n"
+          "Usage: duplex COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n",
+          to);
+    for (size_t i = 0; i < DX_COUNT_OF(commands); i++) fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`duplex COMMAND --help` shows a command's options and examples.\n"
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 the definition or a setting was refused.\n",
+          to);
+}
+
+static const dx_command *find(const char *name) {
+    for (size_t i = 0; i < DX_COUNT_OF(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name) {
+    dx_slice names[DX_COUNT_OF(commands)];
+    for (size_t i = 0; i < DX_COUNT_OF(commands); i++) names[i] = dx_slice_str(commands[i]->name);
+    dx_slice near = dx_nearest_word(dx_slice_str(name), names, DX_COUNT_OF(commands));
+    fprintf(stderr, "duplex: there is no command \"%s\"", name);
+    if (near.size) fprintf(stderr, "; did you mean \"%.*s\"?", DX_SLICE_ARG(near));
+    fputs("\nTry `duplex --help`.\n", stderr);
+    return DX_EXIT_USAGE;
+}
+
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr);
+        return DX_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("duplex " DX_VERSION);
+        return DX_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
+        print_help(stdout);
+        return DX_EXIT_OK;
+    }
+    bool help = strcmp(argv[1], "help") == 0;
+    const dx_command *command = find(argv[help ? 2 : 1]);
+    if (!command) return unknown(argv[help ? 2 : 1]);
+    if (help || asks_for_help(argc - 1, argv + 1)) {
+        fputs(command->usage, stdout);
+        return DX_EXIT_OK;
+    }
+    return command->run(argc - 1, argv + 1);
+}
