@@ -33,6 +33,7 @@ typedef struct dx_resource_field {
     bool required;
     bool nullable;
     yyjson_val *schema;        // the property's schema in the definition; NULL for the resource's own
+    yyjson_val *default_value; // its "default" (through local references); NULL: none
     const dx_resource *target; // what it references; NULL: nothing
     dx_slice expand_name;      // "category" for "category_id"; the name that expand= takes and that the row gets
 } dx_resource_field;
