@@ -1,0 +1,82 @@
+"""The peers that duplex is measured beside, each doing the same work: nginx (`return 200`) and FastAPI (a row by id from SQLite, JWT checked)."""
+import pathlib
+import sqlite3
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.err;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    keepalive_requests 100000000;
+    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ default_type application/json; return 200 '{body}'; }}
+    }}
+}}
+"""
+
+# The same item, the same kind of token, the same checks: what a FastAPI user writes, on uvloop and httptools.
+FASTAPI = '''
+import os, sqlite3, typing
+import jwt
+from fastapi import Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel
+
+app = FastAPI()
+db = sqlite3.connect(os.environ["BENCH_DB"], check_same_thread=False, isolation_level=None)
+SECRET = os.environ["BENCH_SECRET"]
+
+
+class Item(BaseModel):
+    id: int
+    title: str
+    price: float
+    created_at: str
+    updated_at: str
+    owner_id: int
+
+
+def caller(request: Request) -> int:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        raise HTTPException(401)
+    try:
+        return int(jwt.decode(token, SECRET, algorithms=["HS256"])["sub"])
+    except jwt.PyJWTError:
+        raise HTTPException(401)
+
+
+@app.get("/api/v1/items/{item_id}", response_model=Item)
+async def read(item_id: int, user: int = Depends(caller)):
+    row = db.execute("SELECT id, title, price, created_at, updated_at, owner_id FROM items WHERE id = ? AND owner_id = ?", (item_id, user)).fetchone()
+    if row is None:
+        raise HTTPException(404)
+    return Item(id=row[0], title=row[1], price=row[2], created_at=row[3], updated_at=row[4], owner_id=row[5])
+'''
+
+
+def write_nginx(folder, port, body='{"status":"ok"}'):
+    path = pathlib.Path(folder) / "nginx.conf"
+    path.write_text(NGINX.format(folder=folder, port=port, body=body))
+    return ["nginx", "-e", f"{folder}/nginx.err", "-p", str(folder), "-c", str(path)]
+
+
+def write_fastapi(folder, port, rows):
+    """Returns the command and its environment; the table holds `rows` items of owner 1."""
+    folder = pathlib.Path(folder)
+    (folder / "peer_app.py").write_text(FASTAPI)
+    db = sqlite3.connect(folder / "peer.db")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, title TEXT, price REAL, created_at TEXT, updated_at TEXT, owner_id INTEGER)")
+    moment = "2026-01-01T00:00:00.000000Z"
+    db.executemany("INSERT INTO items VALUES (?,?,?,?,?,1)", ((i, f"Laptop {i}", 999.99, moment, moment) for i in range(1, rows + 1)))
+    db.commit()
+    db.close()
+    command = ["/usr/bin/python3", "-m", "uvicorn", "peer_app:app", "--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools",
+               "--no-access-log", "--log-level", "warning"]
+    secret = "bench-secret-bench-secret-bench-secret-0123456789"
+    return command, {"BENCH_DB": str(folder / "peer.db"), "BENCH_SECRET": secret}, secret
