@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import select
 import socket
 import subprocess
 import time
@@ -66,7 +67,7 @@ def wait_port(port, timeout=30):
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.002)
+            select.select([], [], [], 0.002)
 
 
 def wrk(url, seconds, connections=64, core="1", script=None, headers=()):
