@@ -10,6 +10,21 @@
 #include "base/status.h"
 
 typedef struct dx_arena dx_arena;
+struct dx_arena_chunk;
+struct dx_arena_cleanup;
+
+// Private to arena.c; it stands here for the inline paths below. The free room of the present chunk is [at, end): aligned pieces are taken
+// from its front, text from its back, so neither pays for padding.
+struct dx_arena {
+    char *at; // always a multiple of DX_ARENA_ALIGN
+    char *end;
+    struct dx_arena_chunk *chunks; // all but the first, newest first
+    struct dx_arena_cleanup *cleanups;
+    size_t cap, footprint; // bytes from the system: allowed, taken
+    size_t first_size;     // of the first chunk, this struct counted
+    size_t grow;           // size of the next chunk
+};
+#define DX_ARENA_ALIGN ((size_t)16)
 
 // An arena that takes at most `cap_bytes` from the system; NULL without memory. The first chunk is taken with the arena itself.
 dx_arena *dx_arena_create(size_t cap_bytes);
@@ -19,11 +34,29 @@ void dx_arena_destroy(dx_arena *arena);
 void dx_arena_reset(dx_arena *arena);
 
 // Aligned for any type; not zeroed. `size` 0 gives a valid pointer. NULL over the cap.
-void *dx_arena_alloc(dx_arena *arena, size_t size) DX_MUST_USE;
+void *dx_arena_alloc_slow(dx_arena *arena, size_t size) DX_MUST_USE;
+DX_MUST_USE static inline void *dx_arena_alloc(dx_arena *arena, size_t size) {
+    // Room rounded down to the alignment: whatever fits it still fits rounded up.
+    size_t room = (size_t)(arena->end - arena->at) & ~(DX_ARENA_ALIGN - 1);
+    if (DX_UNLIKELY(room < DX_REDZONE || size > room - DX_REDZONE)) return dx_arena_alloc_slow(arena, size);
+    char *piece = arena->at;
+    arena->at = piece + ((size + DX_REDZONE + DX_ARENA_ALIGN - 1) & ~(DX_ARENA_ALIGN - 1));
+    DX_UNPOISON(piece, size);
+    return piece;
+}
 // Zeroed array of `count` items; checks the product.
 void *dx_arena_zalloc(dx_arena *arena, size_t count, size_t size) DX_MUST_USE;
 // Bytes without alignment, for text.
-char *dx_arena_bytes(dx_arena *arena, size_t size) DX_MUST_USE;
+char *dx_arena_bytes_slow(dx_arena *arena, size_t size) DX_MUST_USE;
+DX_MUST_USE static inline char *dx_arena_bytes(dx_arena *arena, size_t size) {
+    size_t room = (size_t)(arena->end - arena->at);
+    if (DX_UNLIKELY(DX_REDZONE > 0 || size > room)) return dx_arena_bytes_slow(arena, size);
+    arena->end -= size;
+    return arena->end;
+}
+// Grows or shrinks the piece most recently taken by dx_arena_alloc where it lies. False (and nothing changed) when `piece` of `old_size`
+// is not the last one or its chunk has no room.
+bool dx_arena_resize(dx_arena *arena, void *piece, size_t old_size, size_t new_size) DX_MUST_USE;
 // A NUL-terminated copy (the NUL is not counted in `size`); data NULL when out of memory.
 dx_slice dx_arena_copy(dx_arena *arena, dx_slice from) DX_MUST_USE;
 // Formatted text, NUL-terminated; data NULL when out of memory.

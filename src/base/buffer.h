@@ -22,7 +22,8 @@ void dx_buffer_clear(dx_buffer *buffer);  // size 0, status OK, memory kept
 // Room for `more` bytes behind the end, or NULL with the status set; the caller writes there and adds to `size` itself.
 char *dx_buffer_reserve_slow(dx_buffer *buffer, size_t more);
 static inline char *dx_buffer_reserve(dx_buffer *buffer, size_t more) {
-    if (DX_LIKELY(buffer->status == DX_OK && buffer->capacity - buffer->size >= more)) return buffer->data + buffer->size;
+    // ">" keeps the empty buffer, whose data is NULL, off this path.
+    if (DX_LIKELY(buffer->status == DX_OK && buffer->capacity - buffer->size > more)) return buffer->data + buffer->size;
     return dx_buffer_reserve_slow(buffer, more);
 }
 

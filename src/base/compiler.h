@@ -11,6 +11,27 @@
 #define DX_COLD                       __attribute__((cold, noinline))
 #define DX_FALLTHROUGH                __attribute__((fallthrough))
 
+// Memory that is ours but not in use may be marked so for the address sanitizer; without it these say nothing, and DX_REDZONE (the bytes
+// left unusable between two pieces) is 0.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DX_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(DX_ASAN)
+#define DX_ASAN 1
+#endif
+#ifdef DX_ASAN
+#include <sanitizer/asan_interface.h>
+#define DX_REDZONE                 ((size_t)16)
+#define DX_POISON(pointer, size)   ASAN_POISON_MEMORY_REGION((pointer), (size))
+#define DX_UNPOISON(pointer, size) ASAN_UNPOISON_MEMORY_REGION((pointer), (size))
+#else
+#define DX_REDZONE                 ((size_t)0)
+#define DX_POISON(pointer, size)   ((void)(pointer), (void)(size))
+#define DX_UNPOISON(pointer, size) ((void)(pointer), (void)(size))
+#endif
+
 // The struct of `type` whose field `member` lies at `pointer`.
 #define DX_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 #define DX_COUNT_OF(array)                     (sizeof(array) / sizeof((array)[0]))
