@@ -3,7 +3,7 @@ import json
 import re
 import subprocess
 
-from conftest import BINARY, ROOT, Client
+from servers import BINARY, ROOT, Client
 
 
 def check(folder, text, env=None):

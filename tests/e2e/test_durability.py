@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import pytest
-from conftest import BINARY, Client, problem
+from servers import BINARY, Client, problem
 
 DEFINITION = {
     "server": {"store": "sqlite:test.db"},

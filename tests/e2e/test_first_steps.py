@@ -2,7 +2,7 @@
 import json
 import subprocess
 
-from conftest import BINARY, ROOT
+from servers import BINARY, ROOT
 
 
 def sh(server, script):

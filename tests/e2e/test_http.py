@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from conftest import Client, problem
+from servers import Client, problem
 
 DEFINITION = {
     "server": {"store": "sqlite:test.db", "limits": {"body": "1KiB"}},

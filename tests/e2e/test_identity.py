@@ -5,7 +5,7 @@ import subprocess
 
 import jwt
 import pytest
-from conftest import BINARY, PASSWORD, Client, login, member, problem, register
+from servers import BINARY, PASSWORD, Client, login, member, problem, register
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 

@@ -3,7 +3,7 @@ import concurrent.futures
 import json
 
 import pytest
-from conftest import Client, member, problem
+from servers import Client, member, problem
 
 MODEL = {
     "type": "object",
