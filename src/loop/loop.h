@@ -12,7 +12,8 @@ struct uv_loop_s;
 dx_status dx_loop_create(dx_loop **out) DX_MUST_USE;
 // Closes every handle of the loop's own. Not while running. Takes NULL.
 void dx_loop_destroy(dx_loop *loop);
-// Runs until dx_loop_stop, and then until no handle is active.
+// Runs until dx_loop_stop, and then until no handle is active and no task waits; timers that still run do not hold it. SIGPIPE is blocked
+// on the running thread. May be run again.
 dx_status dx_loop_run(dx_loop *loop) DX_MUST_USE;
 void dx_loop_stop(dx_loop *loop);            // any thread
 struct uv_loop_s *dx_loop_uv(dx_loop *loop); // for src/net and src/loop alone
