@@ -69,6 +69,7 @@ typedef struct dx_resource_set {
     dx_store *store;
     uint8_t cursor_key[32];
     const dx_table *idempotency; // stored answers of POSTs with a key
+    void *answers;               // kept statements and the keys in flight; idempotency.c
 } dx_resource_set;
 
 // Reads `models` and `resources`, derives the tables, checks everything a schema can't say (unknown model, reference to nothing, index over
