@@ -62,5 +62,7 @@ dx_slice dx_diag_text(const dx_diag *diag, dx_arena *arena) {
         unsigned char byte = (unsigned char)text.data[i];
         if (byte < 0x20 || byte == 0x7f) text.data[i] = '?';
     }
+    char *end = dx_buffer_reserve(&text, 1);
+    if (end) *end = '\0'; // as all text of an arena; not counted
     return dx_buffer_slice(&text);
 }

@@ -78,6 +78,7 @@ static bool plain(unsigned char byte) {
 }
 
 static bool put_string(dx_log_record *record, dx_slice text) {
+    if (text.size == 0) text.data = "";
     const unsigned char *at = (const unsigned char *)text.data, *end = at + text.size;
     bool fits = put(record, "\"", 1);
     while (fits && at < end) {

@@ -20,16 +20,35 @@ const char *dx_method_name(dx_method method);
 dx_method dx_method_parse(dx_slice name);
 
 // Fields that the server itself reads are known by number, so that a look-up is a comparison of numbers.
-#define DX_FIELD_LIST(X)                                                                                                                   \
-    X(ACCEPT, "accept")                                                                                                                    \
-    X(ACCEPT_ENCODING, "accept-encoding") X(AUTHORIZATION, "authorization") X(CONNECTION, "connection")                                    \
-        X(CONTENT_LENGTH, "content-length") X(CONTENT_TYPE, "content-type") X(CONTENT_ENCODING, "content-encoding") X(COOKIE, "cookie")    \
-            X(DATE, "date") X(EXPECT, "expect") X(HOST, "host") X(IDEMPOTENCY_KEY, "idempotency-key") X(IF_MATCH, "if-match")              \
-                X(IF_MODIFIED_SINCE, "if-modified-since") X(IF_NONE_MATCH, "if-none-match") X(IF_UNMODIFIED_SINCE, "if-unmodified-since")  \
-                    X(ORIGIN, "origin") X(PREFER, "prefer") X(REQUEST_METHOD, "access-control-request-method")                             \
-                        X(REQUEST_HEADERS, "access-control-request-headers") X(TE, "te") X(TRACEPARENT, "traceparent")                     \
-                            X(TRANSFER_ENCODING, "transfer-encoding") X(UPGRADE, "upgrade") X(USER_AGENT, "user-agent")                    \
-                                X(X_REQUEST_ID, "x-request-id")
+// clang-format off
+#define DX_FIELD_LIST(X) \
+    X(ACCEPT, "accept") \
+    X(ACCEPT_ENCODING, "accept-encoding") \
+    X(AUTHORIZATION, "authorization") \
+    X(CONNECTION, "connection") \
+    X(CONTENT_LENGTH, "content-length") \
+    X(CONTENT_TYPE, "content-type") \
+    X(CONTENT_ENCODING, "content-encoding") \
+    X(COOKIE, "cookie") \
+    X(DATE, "date") \
+    X(EXPECT, "expect") \
+    X(HOST, "host") \
+    X(IDEMPOTENCY_KEY, "idempotency-key") \
+    X(IF_MATCH, "if-match") \
+    X(IF_MODIFIED_SINCE, "if-modified-since") \
+    X(IF_NONE_MATCH, "if-none-match") \
+    X(IF_UNMODIFIED_SINCE, "if-unmodified-since") \
+    X(ORIGIN, "origin") \
+    X(PREFER, "prefer") \
+    X(REQUEST_METHOD, "access-control-request-method") \
+    X(REQUEST_HEADERS, "access-control-request-headers") \
+    X(TE, "te") \
+    X(TRACEPARENT, "traceparent") \
+    X(TRANSFER_ENCODING, "transfer-encoding") \
+    X(UPGRADE, "upgrade") \
+    X(USER_AGENT, "user-agent") \
+    X(X_REQUEST_ID, "x-request-id")
+// clang-format on
 typedef enum dx_field_id {
     DX_FIELD_OTHER,
 #define X(name, text) DX_FIELD_##name,

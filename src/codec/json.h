@@ -8,16 +8,17 @@
 #include "base/buffer.h"
 #include "base/diag.h"
 
-#define DX_JSON_DEPTH_CAP 64 // levels of arrays and objects in a request body or a definition
+#define DX_JSON_DEPTH_CAP 64   // levels of arrays and objects in a request body or a definition
+#define DX_JSON_DEPTH_MAX 1024 // no option reads deeper, and nothing here writes or compares deeper
 
 typedef struct dx_json_options {
-    uint32_t depth_cap;    // 0: DX_JSON_DEPTH_CAP
+    uint32_t depth_cap;    // 0: DX_JSON_DEPTH_CAP; more than DX_JSON_DEPTH_MAX counts as that
     bool allow_duplicates; // otherwise an object with a name twice is refused (RFC 7493 section 2.3)
 } dx_json_options;
 
-// Reads one document. Strings are not copied when `text` allows it: `text` must live as long as the document. Memory is the
-// arena's; there is nothing to free. Errors: DX_MALFORMED with line and column in `diags` (may be NULL), DX_NO_MEMORY.
-// `options` may be NULL. Strict: UTF-8 only, no comments, no trailing commas, no BOM.
+// Reads one document. The text is copied once, into the arena, and strings are read where they lie in the copy: `text` need not outlive
+// the call. There is nothing to free. Errors: DX_MALFORMED with pointer, line and column in `diags` (may be NULL), DX_NO_MEMORY.
+// `options` may be NULL. Strict: UTF-8 only, no comments, no trailing commas, no BOM (docs/json.md lists the open cases).
 dx_status dx_json_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const dx_json_options *options, dx_diags *diags) DX_MUST_USE;
 // An allocator for yyjson's own functions that takes memory from the arena (freeing does nothing).
 yyjson_alc dx_json_alc(dx_arena *arena);
