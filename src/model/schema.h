@@ -26,6 +26,7 @@ typedef struct dx_schema_options {
 // the instance and what was expected) go to `diags`, which may be NULL when only the verdict is wanted. `scratch` gives passing memory.
 // DX_OK, DX_INVALID, or DX_NO_MEMORY; recursion over DX_SCHEMA_DEPTH_CAP and patterns over their match limit count as invalid and say so.
 #define DX_SCHEMA_DEPTH_CAP 256
+#define DX_SCHEMA_STEPS_CAP 10000000u // arrays, objects and applicators checked in one run; over it counts as invalid too
 dx_status dx_schema_validate(const dx_schema *schema, yyjson_val *instance, dx_arena *scratch, const dx_schema_options *options,
                              dx_diags *diags) DX_MUST_USE;
 

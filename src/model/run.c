@@ -1,0 +1,123 @@
+// The entry of a run, and what applies to every value: type, enum, numbers, strings. A scalar field of a body never leaves this file.
+#include "model/run.h"
+
+#include "codec/text.h"
+#include "model/explain.h"
+#include "model/format.h"
+
+static bool choice_allows(const dx_choice_rules *rules, yyjson_val *value) {
+    if (yyjson_is_str(value)) return dx_names_find(&rules->strings, yyjson_get_str(value), yyjson_get_len(value)) != DX_NAMES_NONE;
+    for (size_t i = 0; i < rules->other_count; i++)
+        if (dx_json_equal(rules->others[i], value)) return true;
+    return false;
+}
+
+static bool check_number(dx_run *run, const dx_number_rules *rules, yyjson_val *value, const dx_step *step) {
+    dx_number number = dx_number_of(value);
+    if (rules->has_low) {
+        int order = dx_number_compare(number, rules->low);
+        if (order < 0 || (order == 0 && rules->low_exclusive))
+            return dx_explain_number(run, step, rules->low_exclusive ? "must be greater than" : "must be at least", rules->low_text);
+    }
+    if (rules->has_high) {
+        int order = dx_number_compare(number, rules->high);
+        if (order > 0 || (order == 0 && rules->high_exclusive))
+            return dx_explain_number(run, step, rules->high_exclusive ? "must be less than" : "must be at most", rules->high_text);
+    }
+    if (rules->has_multiple && !dx_multiple_divides(&rules->multiple, number))
+        return dx_explain_number(run, step, "must be a multiple of", rules->multiple_text);
+    return true;
+}
+
+// Characters are counted only when the number of bytes leaves the answer open.
+static bool check_length(dx_run *run, const dx_string_rules *rules, dx_slice text, const dx_step *step) {
+    if (text.size <= rules->max_length && (text.size + 3) / 4 >= rules->min_length) return true;
+    uint64_t length = dx_utf8_length(text);
+    if (length < rules->min_length) return dx_explain_fewest(run, step, rules->min_length, "character");
+    if (length > rules->max_length) return dx_explain_most(run, step, rules->max_length, "character");
+    return true;
+}
+
+static bool check_string(dx_run *run, const dx_string_rules *rules, yyjson_val *value, const dx_step *step) {
+    dx_slice text = dx_json_slice(value);
+    if (!check_length(run, rules, text, step)) return false;
+    if (rules->pattern) {
+        dx_match match = dx_pattern_match(rules->pattern, text);
+        if (match != DX_MATCH_YES) return dx_explain_match(run, step, rules->pattern, match);
+    }
+    if (rules->check_format && !rules->check_format(text)) return dx_explain(run, step, "must be %s", rules->format->wanted);
+    return true;
+}
+
+static bool in_scope(const dx_scope *scope, const dx_resource_root *root) {
+    for (; scope; scope = scope->outer)
+        if (scope->root == root) return true;
+    return false;
+}
+
+// Containers and applicators: what can lead to other nodes.
+static bool check_nested(dx_run *run, const dx_node *node, yyjson_val *value, uint8_t type, dx_seen *seen, const dx_step *step) {
+    if (run->depth >= DX_SCHEMA_DEPTH_CAP) return dx_explain(run, step, "is nested too deeply to be checked");
+    if (++run->steps > DX_SCHEMA_STEPS_CAP) return dx_explain(run, step, "takes too long to be checked");
+    const dx_scope *before = run->scope;
+    dx_scope entered = {before, node->root};
+    if (!before || (before->root != node->root && !in_scope(before, node->root))) run->scope = &entered;
+    run->depth++;
+    dx_seen own;
+    dx_seen *track = seen;
+    bool array = type == DX_TYPE_ARRAY, object = type == DX_TYPE_OBJECT;
+    bool unevaluated = (object && node->object && node->object->unevaluated) || (array && node->array && node->array->unevaluated);
+    bool valid = true;
+    if (unevaluated) {
+        valid = dx_seen_init(run, &own, array ? yyjson_arr_size(value) : yyjson_obj_size(value));
+        track = &own;
+    }
+    if (valid && object && node->object) valid = dx_run_object(run, node, value, track, step);
+    if (valid && array && node->array) valid = dx_run_array(run, node, value, track, step);
+    if (node->logic && (valid || dx_run_goes_on(run))) valid = dx_run_logic(run, node, value, track, step) && valid;
+    if (object && node->object && node->object->dependency_count && (valid || dx_run_goes_on(run)))
+        valid = dx_run_dependencies(run, node->object, value, track, step) && valid;
+    if (unevaluated && valid) valid = dx_run_unevaluated(run, node, value, track, step);
+    if (unevaluated && valid && seen) dx_seen_merge(seen, &own);
+    run->depth--;
+    run->scope = before;
+    return valid;
+}
+
+bool dx_run_node(dx_run *run, const dx_node *node, yyjson_val *value, dx_seen *seen, const dx_step *step) {
+    uint8_t type = dx_type_bit(value);
+    if (node->never) return dx_explain(run, step, "is not allowed");
+    if (DX_UNLIKELY(!(node->types & type))) return dx_explain_type(run, step, node->types, value);
+    if (node->choice && !choice_allows(node->choice, value)) return dx_explain_choice(run, step, node->choice, value);
+    bool valid = true;
+    if (type == DX_TYPE_STRING) {
+        if (node->string) valid = check_string(run, node->string, value, step);
+    } else if (type & DX_TYPE_NUMBER) {
+        if (node->number) valid = check_number(run, node->number, value, step);
+    }
+    if (valid && node->nests && (node->logic || type == DX_TYPE_OBJECT || type == DX_TYPE_ARRAY))
+        valid = check_nested(run, node, value, type, seen, step);
+    return valid && run->status == DX_OK;
+}
+
+bool dx_run_verdict(dx_run *run, const dx_node *node, yyjson_val *value, dx_seen *seen, const dx_step *step) {
+    dx_diags *diags = run->diags;
+    run->diags = NULL;
+    bool valid = dx_run_check(run, node, value, seen, step);
+    run->diags = diags;
+    return valid;
+}
+
+dx_status dx_schema_validate(const dx_schema *schema, yyjson_val *instance, dx_arena *scratch, const dx_schema_options *options,
+                             dx_diags *diags) {
+    dx_run run = {.scratch = scratch};
+    if (!instance) return DX_INVALID;
+    if (dx_run_check(&run, schema->start, instance, NULL, NULL)) return DX_OK;
+    if (diags && run.status == DX_OK) {
+        run = (dx_run){.scratch = scratch, .diags = diags, .first_only = options && options->first_only};
+        size_t before = diags->count;
+        bool valid = dx_run_check(&run, schema->start, instance, NULL, NULL);
+        if (run.status == DX_OK && (valid || diags->count == before)) dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "is not valid");
+    }
+    return run.status == DX_OK ? DX_INVALID : run.status;
+}
