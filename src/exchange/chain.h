@@ -22,6 +22,14 @@ typedef struct dx_filter {
 
 typedef dx_verdict (*dx_handler)(const void *conf, dx_exchange *x); // DX_ANSWER or DX_WAIT; must not block
 
+// A handler behind its filters.
+struct dx_chain {
+    const dx_filter *filters;
+    uint16_t filter_count;
+    dx_handler handler;
+    const void *conf; // the handler's
+};
+
 // What kind of body an operation takes. Filters run before the body is read, so a refusal costs no upload.
 typedef enum dx_body_mode { DX_BODY_NONE, DX_BODY_WHOLE } dx_body_mode;
 
@@ -48,14 +56,12 @@ struct dx_operation {
     dx_slice alias_of; // not empty: the same operation under another path; OpenAPI shows only the first
     dx_access access;  // who may; checked after authentication, before the body is read
     bool unlogged;     // health checks: no request log line
-    // filled when the chain is built
-    const dx_filter *filters;
-    uint16_t filter_count;
+    dx_chain chain;    // filled when the chain is built
 };
 
 // Runs the chain of x->operation from the start. `x->finished` is called once, perhaps before this returns.
 void dx_chain_run(dx_exchange *x);
-// Runs `filters` and then answers with x->operation absent: for 404 and 405, which pass the same outer filters.
-void dx_chain_run_with(dx_exchange *x, const dx_filter *filters, size_t count, dx_handler handler, const void *conf);
+// Runs another one, with x->operation as it is: for 404 and 405, which pass the same outer filters. `chain` must live until `finished`.
+void dx_chain_run_with(dx_exchange *x, const dx_chain *chain);
 
 #endif

@@ -10,6 +10,7 @@
 
 typedef struct dx_exchange dx_exchange;
 typedef struct dx_operation dx_operation;
+typedef struct dx_chain dx_chain;
 
 // Who calls. Made by an authentication filter, in the arena or shared and immutable.
 typedef struct dx_principal {
@@ -55,10 +56,12 @@ struct dx_exchange {
     unsigned worker; // index of the worker, for what is kept a worker
     bool aborted;    // the peer has gone; the answer goes nowhere
     uint8_t param_count;
-    uint16_t at;                    // position in the chain; the runner's
     uint8_t state;                  // the runner's
+    uint16_t at;                    // likewise: position in the chain
+    const dx_chain *chain;          // likewise: what is being run
     const dx_operation *operation;  // matched by the router; NULL before and for 404
     dx_slice params[DX_PARAMS_CAP]; // path parameters, decoded, in the pattern's order
+    dx_slice allow;                 // the matched path's methods, "GET, HEAD, OPTIONS"; empty: no such path
     dx_request request;
     dx_response response;
     const dx_principal *principal;           // NULL: nobody yet
@@ -81,7 +84,8 @@ dx_verdict dx_exchange_empty(dx_exchange *x, int status);
 dx_verdict dx_exchange_json(dx_exchange *x, int status, dx_slice body); // application/json
 dx_verdict dx_exchange_body(dx_exchange *x, int status, dx_slice content_type, dx_slice body);
 // A problem document (RFC 9457) for a status: `detail` (printf; may be NULL) is for the client; on a 5xx it is kept for the log alone
-// unless the server runs in development mode. Clears what was answered before, but keeps the fields of filters.
+// unless the server runs in development mode. Clears what was answered before: the status, the body and the fields that describe it
+// (Content-*, ETag, Last-Modified, Location, Cache-Control); other fields stay.
 dx_verdict dx_exchange_fail(dx_exchange *x, dx_status status, const char *detail, ...) DX_PRINTF(3, 4);
 // The same with findings, written as `errors: [{pointer, detail}]`. Query parameters are told by `parameter` instead of a pointer: give
 // them pointers that start with "?", as "?min_price".
@@ -90,7 +94,8 @@ dx_verdict dx_exchange_fail_with(dx_exchange *x, dx_status status, const dx_diag
 void dx_exchange_field(dx_exchange *x, dx_slice name, dx_slice value);
 
 // Goes on with an exchange that waits: `verdict` is what the waiting filter or handler would have returned. On the loop's thread. May be
-// called from inside the filter or handler before it returns DX_WAIT.
+// called from inside the filter or handler before it returns DX_WAIT. Exactly once a wait. When the peer has gone meanwhile (x->aborted),
+// nothing behind is run any more: the exchange is answered with DX_CANCELLED, which goes nowhere but to the log.
 void dx_exchange_resume(dx_exchange *x, dx_verdict verdict);
 
 // --- how problems are written: set once by the server --------------------------------------------------------------------

@@ -18,6 +18,7 @@ typedef struct dx_match {
     const dx_operation *operation; // NULL: see `allow`
     dx_slice allow;                // of a path that exists: "GET, HEAD, OPTIONS, POST", static; empty: no such path (404)
     uint8_t param_count;
+    uint16_t probes;                // cells of the hash table that were looked at; says what a look-up costs
     dx_slice params[DX_PARAMS_CAP]; // decoded where an escape made that necessary (then in the arena)
 } dx_match;
 
