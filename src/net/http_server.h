@@ -52,6 +52,8 @@ typedef struct dx_stream_ops {
     void (*closed)(void *owner, bool sent, uint64_t bytes_sent);
     // A response for a request that never began: fills `head` (its fields and body from `arena`) for the status and the reason.
     void (*reject)(void *ctx, dx_arena *arena, dx_status why, const char *reason, dx_response_head *head, dx_slice *body);
+    // After dx_stream_write has said false: there is room again. NULL for owners that never write piecewise.
+    void (*writable)(void *owner);
 } dx_stream_ops;
 
 // Caps and timeouts, each with its default. 0 is not "no limit": every one is a real bound.
@@ -76,6 +78,7 @@ typedef struct dx_listener_options {
     const char *host; // an IPv4 or IPv6 address, or "localhost"
     uint16_t port;    // 0: the system picks; see dx_listener_port
     bool reuse_port;  // set by every worker but for a single one
+    bool probe;       // the first worker's: refuses an address at which another process listens, though reuse_port would share it
     dx_http_limits limits;
     size_t arena_cap; // bytes a stream's arena may take; 16 MiB
     const dx_stream_ops *ops;
@@ -93,9 +96,17 @@ size_t dx_listener_connections(const dx_listener *listener);
 dx_arena *dx_stream_arena(dx_stream *stream); // from a pool; everything of the request lives in it
 void *dx_stream_owner(dx_stream *stream);
 // Sends a whole response. `head`'s fields and `body` must live until `closed` (arena or static memory). The request's body need not have
-// been read: HTTP/1.1 then reads on up to a small bound or closes. Exactly once a stream.
+// been read: HTTP/1.1 then reads on up to a small bound or closes; no more of it reaches the owner. Exactly once a stream. `closed` never
+// comes from inside this or the calls below.
 void dx_stream_respond(dx_stream *stream, const dx_response_head *head, dx_slice body);
-// Instead of a response: cuts the connection (HTTP/2: resets the stream).
+// Instead: a response whose length is not known before, in pieces (HTTP/1.1: chunked; HTTP/1.0: ended by closing). `head`'s fields need
+// not live on. To a HEAD request the pieces are not sent.
+void dx_stream_begin(dx_stream *stream, const dx_response_head *head);
+// Takes the piece whole (it is copied where it must wait) and says true, or takes nothing of it and says false: then too much is waiting
+// for the peer already, and `writable` will come. When the peer has gone, pieces are taken and dropped.
+bool dx_stream_write(dx_stream *stream, dx_slice piece) DX_MUST_USE;
+void dx_stream_finish(dx_stream *stream); // the last word, as dx_stream_respond is
+// Instead of a response, or of finishing one: cuts the connection (HTTP/2: resets the stream).
 void dx_stream_drop(dx_stream *stream);
 // Says that the body is wanted: sends `100 Continue` when the client waits for it. Without it the client's `Expect` gets the final status.
 void dx_stream_continue(dx_stream *stream);

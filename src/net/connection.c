@@ -1,0 +1,381 @@
+// The socket side of a connection, on uv_poll and plain recv/send: one system call each a request, and errors as the kernel says them.
+//
+// What uv_poll waits for is changed as late as possible, because each change costs two calls of epoll_ctl: a connection whose input
+// nobody wants stays registered for reading until input does come.
+#include "net/connection.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "net/listener.h"
+
+static void on_event(uv_poll_t *poll, int status, int events);
+static void on_timer(dx_timer *timer);
+
+dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const char *peer) {
+    dx_connection *c = dx_memory_zalloc(1, protocol->size);
+    if (!c || uv_poll_init(dx_loop_uv(listener->loop), &c->poll, fd) != 0) {
+        dx_memory_free(c);
+        (void)close(fd);
+        return DX_NO_MEMORY;
+    }
+    c->listener = listener;
+    c->protocol = protocol;
+    c->fd = fd;
+    c->timer.fire = on_timer;
+    c->last_link = &c->answered;
+    c->peer_size = (uint8_t)strlen(peer);
+    memcpy(c->peer, peer, c->peer_size + 1u);
+    listener->connections++;
+    dx_listener_link(listener, c, false);
+    protocol->init(c);
+    dx_connection_enter(c);
+    dx_connection_leave(c);
+    return DX_OK;
+}
+
+// --- output ----------------------------------------------------------------------------------------------------------------
+
+size_t dx_connection_unsent(const dx_connection *c) {
+    size_t buffered = c->listener->output_owner == c ? c->listener->output_size : 0;
+    return c->queue_size - c->queue_at + buffered + c->lent.size;
+}
+
+static void drop_queue(dx_connection *c) {
+    dx_memory_free(c->queue);
+    c->queue = NULL;
+    c->queue_at = c->queue_size = c->queue_capacity = 0;
+}
+
+static void drop_output(dx_connection *c) {
+    drop_queue(c);
+    c->lent = dx_slice_of(NULL, 0);
+    if (c->listener->output_owner == c) {
+        c->listener->output_owner = NULL;
+        c->listener->output_size = 0;
+    }
+}
+
+// The connection is of no more use. What it holds goes when it is left.
+static void break_off(dx_connection *c) {
+    c->broken = true;
+}
+
+static void enqueue(dx_connection *c, const char *data, size_t size) {
+    if (c->queue_at > 0) {
+        memmove(c->queue, c->queue + c->queue_at, c->queue_size - c->queue_at);
+        c->queue_size -= c->queue_at;
+        c->queue_at = 0;
+    }
+    if (size > c->queue_capacity - c->queue_size) {
+        size_t capacity = c->queue_size + size;
+        char *grown = capacity <= DX_QUEUE_CAP ? dx_memory_realloc(c->queue, capacity) : NULL;
+        if (!grown) {
+            break_off(c);
+            return;
+        }
+        c->queue = grown;
+        c->queue_capacity = (uint32_t)capacity;
+    }
+    memcpy(c->queue + c->queue_size, data, size);
+    c->queue_size += (uint32_t)size;
+}
+
+static ssize_t transmit(dx_connection *c, const dx_slice *pieces, unsigned count) {
+    ssize_t sent;
+    do {
+        if (count == 1) {
+            sent = send(c->fd, pieces[0].data, pieces[0].size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else {
+            struct iovec iov[3];
+            for (unsigned i = 0; i < count; i++) iov[i] = (struct iovec){(void *)pieces[i].data, pieces[i].size};
+            struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+            sent = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+static size_t take(size_t *sent, size_t size) {
+    size_t taken = *sent < size ? *sent : size;
+    *sent -= taken;
+    return taken;
+}
+
+// Takes `sent` bytes off the front of queue, buffer and lent piece; what is left in the worker's buffer moves to the queue.
+static void advance_output(dx_connection *c, size_t sent, dx_slice buffered) {
+    if (sent > 0) c->progress = dx_loop_now(c->listener->loop);
+    c->queue_at += (uint32_t)take(&sent, c->queue_size - c->queue_at);
+    if (c->queue && c->queue_at == c->queue_size) drop_queue(c);
+    if (buffered.size) {
+        c->listener->output_owner = NULL;
+        c->listener->output_size = 0;
+        buffered = dx_slice_from(buffered, take(&sent, buffered.size));
+        if (buffered.size) enqueue(c, buffered.data, buffered.size);
+    }
+    c->lent = dx_slice_from(c->lent, sent);
+}
+
+void dx_connection_flush(dx_connection *c) {
+    dx_listener *listener = c->listener;
+    dx_slice pieces[3], buffered = {NULL, 0};
+    unsigned count = 0;
+    if (c->queue_size != c->queue_at) pieces[count++] = dx_slice_of(c->queue + c->queue_at, c->queue_size - c->queue_at);
+    if (listener->output_owner == c && listener->output_size) {
+        buffered = dx_slice_of(listener->output, listener->output_size);
+        pieces[count++] = buffered;
+    }
+    if (c->lent.size) pieces[count++] = c->lent;
+    if (count == 0 || c->broken) return;
+    bool waited = dx_connection_pending(c);
+    ssize_t sent = transmit(c, pieces, count);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+        break_off(c);
+        return;
+    }
+    advance_output(c, sent > 0 ? (size_t)sent : 0, buffered);
+    if (!waited) c->progress = dx_loop_now(listener->loop); // the wait begins now
+}
+
+char *dx_connection_reserve(dx_connection *c, size_t size) {
+    dx_listener *listener = c->listener;
+    if (listener->output_owner != c) {
+        if (listener->output_owner) dx_connection_flush(listener->output_owner);
+        listener->output_owner = c;
+        listener->output_size = 0;
+    }
+    if (DX_UNLIKELY(size > DX_OUTPUT_SIZE - listener->output_size)) {
+        dx_connection_flush(c);
+        if (size > DX_OUTPUT_SIZE) return NULL;
+        listener->output_owner = c;
+        listener->output_size = 0;
+    }
+    return listener->output + listener->output_size;
+}
+
+void dx_connection_commit(dx_connection *c, size_t size) {
+    c->listener->output_size += size;
+}
+
+void dx_connection_put(dx_connection *c, dx_slice bytes) {
+    char *to = dx_connection_reserve(c, bytes.size);
+    if (to) {
+        memcpy(to, bytes.data, bytes.size);
+        dx_connection_commit(c, bytes.size);
+        return;
+    }
+    dx_connection_lend(c, bytes);
+    dx_slice left = c->lent;
+    c->lent = dx_slice_of(NULL, 0);
+    if (left.size) enqueue(c, left.data, left.size);
+}
+
+void dx_connection_lend(dx_connection *c, dx_slice bytes) {
+    if (c->broken) return;
+    c->lent = bytes;
+    dx_connection_flush(c);
+}
+
+void dx_connection_answered(dx_connection *c, dx_stream *stream) {
+    stream->next = NULL;
+    *c->last_link = stream;
+    c->last_link = &stream->next;
+}
+
+static void end_answered(dx_connection *c, bool sent) {
+    while (c->answered) {
+        dx_stream *stream = c->answered;
+        c->answered = stream->next;
+        if (!c->answered) c->last_link = &c->answered;
+        dx_stream_end(stream, sent);
+    }
+}
+
+// --- input -----------------------------------------------------------------------------------------------------------------
+
+// Input that nobody wants now: what is it? More requests wait in the kernel; the peer's end of sending and its going away are noted.
+static void look(dx_connection *c, int events) {
+    char byte;
+    if (events & (UV_DISCONNECT | UV_PRIORITIZED)) c->hung = true;
+    ssize_t size = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (size == 0)
+        c->hung = c->eof = true;
+    else if (size > 0)
+        c->unwanted = true;
+    else if (errno != EAGAIN && errno != EINTR)
+        break_off(c);
+    if (events & UV_PRIORITIZED) break_off(c); // urgent data or an error; neither is HTTP
+}
+
+static void receive(dx_connection *c) {
+    dx_listener *listener = c->listener;
+    ssize_t size = recv(c->fd, listener->input, DX_INPUT_SIZE, MSG_DONTWAIT);
+    if (size > 0) {
+        if (DX_LIKELY(!c->lingering))
+            c->protocol->input(c, dx_slice_of(listener->input, (size_t)size));
+        else if ((c->lingered += (uint32_t)size) > DX_LINGER_BYTES)
+            c->broken = true;
+    } else if (size == 0) {
+        c->eof = c->hung = true;
+        if (c->lingering) c->broken = true;
+    } else if (errno != EAGAIN && errno != EINTR) {
+        break_off(c);
+    }
+}
+
+static void on_event(uv_poll_t *poll, int status, int events) {
+    dx_connection *c = DX_CONTAINER_OF(poll, dx_connection, poll);
+    dx_connection_enter(c);
+    if (DX_UNLIKELY(status < 0)) {
+        c->interest = 0; // libuv has stopped waiting
+        break_off(c);
+    } else if (events & ~UV_WRITABLE) {
+        if (DX_LIKELY(c->reading))
+            receive(c);
+        else
+            look(c, events);
+    }
+    dx_connection_leave(c);
+}
+
+// --- waiting ---------------------------------------------------------------------------------------------------------------
+
+static void wait_for(dx_connection *c, int interest) {
+    if (interest == c->interest) return;
+    c->interest = (uint8_t)interest;
+    int failed = interest ? uv_poll_start(&c->poll, interest, on_event) : uv_poll_stop(&c->poll);
+    if (failed) c->broken = true;
+}
+
+static void update_interest(dx_connection *c) {
+    int interest = dx_connection_pending(c) ? UV_WRITABLE : 0;
+    if (c->reading) {
+        c->unwanted = false;
+        wait_for(c, interest | UV_READABLE);
+    } else if (c->hung) {
+        wait_for(c, interest | UV_PRIORITIZED); // with which a reset is told, too
+    } else if (c->unwanted) {
+        wait_for(c, interest | UV_DISCONNECT);
+    } else {
+        wait_for(c, interest | (c->interest & (UV_READABLE | UV_DISCONNECT)));
+    }
+}
+
+// The timer is moved only when it would fire too late. While deadlines move away, as they do from request to request, it is left alone
+// and looks again when it fires.
+static void update_timer(dx_connection *c) {
+    if (c->deadline == DX_NEVER) return;
+    if (c->timer.link && c->timer.due <= c->deadline + DX_TIMER_TICK) return;
+    dx_timer_start(c->listener->loop, &c->timer, c->deadline - dx_loop_now(c->listener->loop));
+}
+
+static void on_timer(dx_timer *timer) {
+    dx_connection *c = DX_CONTAINER_OF(timer, dx_connection, timer);
+    if (c->deadline == DX_NEVER) return;
+    if (dx_loop_now(c->listener->loop) < c->deadline) {
+        update_timer(c);
+        return;
+    }
+    dx_connection_enter(c);
+    if (c->lingering || dx_connection_pending(c))
+        break_off(c);
+    else
+        c->protocol->timeout(c);
+    dx_connection_leave(c);
+}
+
+// --- entering and leaving --------------------------------------------------------------------------------------------------
+
+void dx_connection_enter(dx_connection *c) {
+    c->entered = true;
+}
+
+// Ends our side; the peer's goes on into the void for a while.
+static void linger(dx_connection *c) {
+    c->lingering = c->reading = true;
+    c->idle = false;
+    c->deadline = dx_loop_now(c->listener->loop) + DX_LINGER_TIME;
+    if (c->eof || shutdown(c->fd, SHUT_WR) != 0) c->broken = true;
+}
+
+static void rest(dx_connection *c) {
+    if (c->finish && !dx_connection_pending(c)) {
+        if (c->finish == DX_FINISH_CLOSE)
+            c->broken = true;
+        else if (!c->lingering)
+            linger(c);
+    } else if (dx_connection_pending(c)) {
+        c->reading = c->idle = false;
+        c->deadline = c->progress + c->listener->options.limits.write_stall;
+    } else {
+        c->protocol->rest(c);
+        if (DX_UNLIKELY(c->listener->draining) && c->idle) c->broken = true;
+    }
+}
+
+void dx_connection_leave(dx_connection *c) {
+    do {
+        dx_connection_flush(c);
+        if (!c->broken && !dx_connection_pending(c)) end_answered(c, true);
+    } while (!c->broken && !c->finish && !dx_connection_pending(c) && c->protocol->advance(c));
+    c->entered = false;
+    if (!c->broken) rest(c);
+    if (!c->broken) update_interest(c);
+    if (DX_UNLIKELY(c->broken)) {
+        dx_connection_cut(c);
+        return;
+    }
+    update_timer(c);
+    if (c->idle || c->idle != c->listed_idle) {
+        dx_listener_unlink(c->listener, c);
+        dx_listener_link(c->listener, c, c->idle);
+    }
+}
+
+void dx_connection_touch(dx_connection *c) {
+    if (c->entered || c->touched || c->dead) return;
+    c->touched = true;
+    c->next_touched = c->listener->touched;
+    c->listener->touched = c;
+    dx_listener_post(c->listener);
+}
+
+void dx_connection_resume(dx_connection *c) {
+    c->touched = false;
+    if (c->closed) {
+        dx_memory_free(c);
+    } else if (!c->dead) {
+        dx_connection_enter(c);
+        dx_connection_leave(c);
+    }
+}
+
+static void on_closed(uv_handle_t *handle) {
+    dx_connection *c = DX_CONTAINER_OF(handle, dx_connection, poll);
+    dx_listener *listener = c->listener;
+    listener->closing--;
+    c->closed = true;
+    if (!c->touched) dx_memory_free(c);
+    dx_listener_check_drained(listener);
+}
+
+void dx_connection_cut(dx_connection *c) {
+    dx_listener *listener = c->listener;
+    size_t unsent = dx_connection_unsent(c);
+    c->dead = true;
+    drop_output(c);
+    dx_timer_stop(listener->loop, &c->timer);
+    dx_listener_unlink(listener, c);
+    listener->connections--;
+    listener->closing++;
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+    (void)close(c->fd);
+    for (dx_stream *stream = c->answered; stream; stream = stream->next) {
+        if (!stream->next) stream->bytes -= unsent < stream->bytes ? unsent : stream->bytes;
+    }
+    end_answered(c, false);
+    c->protocol->cut(c);
+}

@@ -1,0 +1,105 @@
+// The socket side of a connection: reading, sending, waiting, closing. What the bytes mean is its protocol's business (http1.c; HTTP/2
+// later), which it knows as a `dx_protocol` alone; a protocol's own struct begins with a dx_connection and is one piece of memory with it.
+//
+// Output. Small writes gather in the worker's one output buffer, which belongs to one connection at a time, and go out in one system call
+// when the connection is left (or another one wants the buffer). What the kernel does not take is copied to the connection's own queue.
+// One large piece may be lent: it goes out from where it lies, behind everything else.
+//
+// Entering and leaving. Whatever happens to a connection happens between dx_connection_enter and dx_connection_leave. Leaving sends, ends
+// streams whose responses are through, lets the protocol go on, decides what to wait for, and alone destroys. Calls by a stream's owner
+// from elsewhere send at once and leave the rest to the end of the turn (dx_connection_touch), so an owner never loses a stream
+// under its feet.
+#ifndef DX_NET_CONNECTION_H
+#define DX_NET_CONNECTION_H
+
+#include <uv.h>
+
+#include "net/http_server.h"
+
+typedef struct dx_connection dx_connection;
+
+typedef struct dx_protocol {
+    size_t size;
+    void (*init)(dx_connection *connection);
+    // Bytes from the peer; they live only during the call. Called only while `reading`.
+    void (*input)(dx_connection *connection, dx_slice bytes);
+    // Everything written is with the kernel: go on with what waited for that. False when there was nothing to go on with. The peer's end
+    // of sending is to be looked for in `eof`.
+    bool (*advance)(dx_connection *connection);
+    // The connection is left: sets `reading`, `idle` and `deadline`.
+    void (*rest)(dx_connection *connection);
+    void (*timeout)(dx_connection *connection); // the deadline that `rest` set has passed
+    // The connection is gone: aborts what is under way and frees memory. Must not send.
+    void (*cut)(dx_connection *connection);
+} dx_protocol;
+
+typedef enum dx_finish {
+    DX_FINISH_NOT,
+    DX_FINISH_CLOSE, // once all is sent; the peer expects it
+    DX_FINISH_LINGER // likewise, but the peer may be sending still: read on for a while, so that a reset does not destroy the answer
+} dx_finish;
+
+#define DX_NEVER         INT64_MAX
+#define DX_LINGER_TIME   (2 * DX_SECOND)
+#define DX_LINGER_BYTES  (4u << 20)
+#define DX_QUEUE_CAP     (64u << 20) // bytes a connection may have queued; far above what any caller lets gather
+#define DX_PEER_TEXT_CAP 56          // "[IPv6]:port"
+
+struct dx_connection {
+    uv_poll_t poll;
+    dx_timer timer;
+    dx_nanos deadline; // DX_NEVER: none; the timer may fire earlier and looks here
+    dx_nanos progress; // when the peer last took bytes
+    dx_listener *listener;
+    const dx_protocol *protocol;
+    dx_connection *prev, *next;       // in the listener's list of idle or of busy ones
+    dx_connection *next_touched;      // in the listener's list
+    dx_stream *answered, **last_link; // streams whose responses may not be with the kernel yet, oldest first
+    char *queue;                      // copied output that the kernel did not take
+    uint32_t queue_at, queue_size, queue_capacity;
+    uint32_t lingered; // bytes read and thrown away
+    dx_slice lent;     // output by reference, behind the queue
+    int fd;
+    uint8_t interest; // what uv_poll waits for
+    uint8_t finish;   // a dx_finish
+    uint8_t peer_size;
+    bool entered : 1, touched : 1, closed : 1, dead : 1;
+    bool idle : 1, listed_idle : 1;
+    bool reading : 1;   // the protocol takes input
+    bool unwanted : 1;  // input came while nobody was reading
+    bool eof : 1;       // the peer has ended its side, and all it sent was read
+    bool hung : 1;      // the peer has ended its side
+    bool broken : 1;    // to be destroyed on leaving
+    bool lingering : 1; // our side is ended; input is thrown away
+    char peer[DX_PEER_TEXT_CAP];
+};
+
+// Takes over `fd` (closes it on failure).
+dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const char *peer) DX_MUST_USE;
+void dx_connection_enter(dx_connection *connection);
+void dx_connection_leave(dx_connection *connection);
+// Has the connection entered and left at the end of the turn, unless that is about to happen anyway.
+void dx_connection_touch(dx_connection *connection);
+// Goes on with a touched connection, or frees it when it has died.
+void dx_connection_resume(dx_connection *connection);
+// Destroys a connection that is not entered.
+void dx_connection_cut(dx_connection *connection);
+
+static inline bool dx_connection_pending(const dx_connection *connection) {
+    return connection->queue_size != connection->queue_at || connection->lent.size > 0;
+}
+// Room for `size` bytes in the output buffer, or NULL when that is more than it ever has. Then dx_connection_commit.
+char *dx_connection_reserve(dx_connection *connection, size_t size);
+void dx_connection_commit(dx_connection *connection, size_t size);
+// Copies.
+void dx_connection_put(dx_connection *connection, dx_slice bytes);
+// By reference, until sent; nothing may be written behind it before. Flushes.
+void dx_connection_lend(dx_connection *connection, dx_slice bytes);
+// Sends what it can.
+void dx_connection_flush(dx_connection *connection);
+// Bytes not yet with the kernel.
+size_t dx_connection_unsent(const dx_connection *connection);
+// The stream's response is written: it ends when everything written so far is with the kernel.
+void dx_connection_answered(dx_connection *connection, dx_stream *stream);
+
+#endif

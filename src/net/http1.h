@@ -1,0 +1,47 @@
+// HTTP/1.1 on a connection (RFC 9112): requests one after another, each a stream.
+#ifndef DX_NET_HTTP1_H
+#define DX_NET_HTTP1_H
+
+#include "net/connection.h"
+#include "net/http1_parser.h"
+#include "net/stream.h"
+
+extern const dx_protocol dx_http1_protocol;
+
+// Bytes of an answered request's body that are read and thrown away for the connection's sake; over it, the connection is closed.
+#define DX_HTTP1_DISCARD_CAP (256u << 10)
+// Bytes of a piecewise response that may wait for the peer before dx_stream_write says no.
+#define DX_HTTP1_WAITING_CAP (256u << 10)
+// Bodies up to this size are copied behind their head; larger ones are sent from where they lie.
+#define DX_HTTP1_COPY_CAP 8192u
+
+typedef struct dx_http1 {
+    dx_connection connection; // first
+    dx_http1_parser parser;
+    dx_stream *stream; // the request that is not answered yet
+    char *saved;       // input that came while a request was being answered
+    uint32_t saved_at, saved_size;
+    uint32_t requests;
+    uint32_t turn;      // requests since the others had theirs
+    bool held;          // parsing stopped before the input's end
+    bool reading_body;  // from a head to its request's end
+    bool continued;     // 100 Continue is sent
+    bool close;         // the response being answered is the last
+    bool chunked;       // it is written in chunks
+    dx_nanos since;     // of the state that has a timeout: head, body, idle
+    dx_nanos body_from; // when the body began to be owed
+    uint64_t discarded;
+} dx_http1;
+
+static inline dx_http1 *dx_http1_of(dx_connection *connection) {
+    return DX_CONTAINER_OF(connection, dx_http1, connection);
+}
+
+extern const dx_stream_wire dx_http1_wire;
+// Writes the response to a request that was refused, and ends the connection behind it. `stream` is the refused request's, which never
+// began, or NULL.
+void dx_http1_reject(dx_http1 *h, dx_stream *stream, dx_status why, const char *reason);
+// The current request has its whole response written.
+void dx_http1_answered(dx_http1 *h, dx_stream *stream);
+
+#endif

@@ -1,0 +1,256 @@
+// The byte side of HTTP/1.1: stages of a request, caps, and llhttp's errors as statuses. What a head says is read in http1_head.c.
+#include "net/http1_parser.h"
+
+#include "base/memory.h"
+
+enum { STAGE_BLANK, STAGE_HEAD, STAGE_BODY, STAGE_CHUNKS, STAGE_FAILED };
+
+#define PARTIAL_FIRST 512u
+
+static dx_http1_parser *parser_of(llhttp_t *llhttp) {
+    return DX_CONTAINER_OF(llhttp, dx_http1_parser, llhttp);
+}
+
+dx_status dx_http1_refuse(dx_http1_parser *parser, dx_status status, const char *reason) {
+    parser->stage = STAGE_FAILED;
+    parser->status = (uint8_t)status;
+    parser->reason = reason;
+    return status;
+}
+
+static dx_http1_event fail(dx_http1_parser *parser, dx_status status, const char *reason) {
+    (void)dx_http1_refuse(parser, status, reason);
+    return DX_HTTP1_ERROR;
+}
+
+// llhttp stops here so that its caller learns where the head ends. We never switch protocols, so an `Upgrade` is not one.
+static int on_headers_complete(llhttp_t *llhttp) {
+    llhttp->upgrade = 0;
+    return HPE_PAUSED;
+}
+
+static int on_body(llhttp_t *llhttp, const char *at, size_t size) {
+    parser_of(llhttp)->piece = dx_slice_of(at, size);
+    return HPE_PAUSED;
+}
+
+static int on_message_complete(llhttp_t *llhttp) {
+    parser_of(llhttp)->left = 0;
+    return HPE_PAUSED;
+}
+
+static int on_extension(llhttp_t *llhttp, const char *at, size_t size) {
+    (void)at;
+    dx_http1_parser *parser = parser_of(llhttp);
+    if (size > DX_HTTP1_EXTENSION_CAP - parser->extension) {
+        parser->status = DX_BAD_REQUEST;
+        parser->reason = "chunk extensions are too long";
+        return HPE_USER;
+    }
+    parser->extension += (uint32_t)size;
+    return 0;
+}
+
+static int on_chunk_header(llhttp_t *llhttp) {
+    parser_of(llhttp)->extension = 0;
+    return 0;
+}
+
+static const llhttp_settings_t settings = {
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+    .on_chunk_extension_name = on_extension,
+    .on_chunk_extension_value = on_extension,
+    .on_chunk_header = on_chunk_header,
+};
+
+static void begin_request(dx_http1_parser *parser) {
+    llhttp_reset(&parser->llhttp);
+    parser->stage = STAGE_BLANK;
+    parser->blank = 0;
+}
+
+void dx_http1_parser_init(dx_http1_parser *parser, const dx_http_limits *limits) {
+    *parser = (dx_http1_parser){.limits = limits};
+    llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+}
+
+static void drop_partial(dx_http1_parser *parser) {
+    dx_memory_free(parser->partial);
+    parser->partial = NULL;
+    parser->partial_size = parser->partial_capacity = 0;
+}
+
+void dx_http1_parser_deinit(dx_http1_parser *parser) {
+    drop_partial(parser);
+}
+
+bool dx_http1_parser_idle(const dx_http1_parser *parser) {
+    return parser->stage == STAGE_BLANK && parser->blank == 0;
+}
+
+bool dx_http1_parser_in_head(const dx_http1_parser *parser) {
+    return parser->stage == STAGE_HEAD || (parser->stage == STAGE_BLANK && parser->blank > 0);
+}
+
+static bool keep_partial(dx_http1_parser *parser, const char *data, size_t size) {
+    uint32_t need = parser->partial_size + (uint32_t)size; // both within limits->head_bytes
+    if (need > parser->partial_capacity) {
+        uint32_t capacity = parser->partial_capacity ? parser->partial_capacity : PARTIAL_FIRST;
+        while (capacity < need) capacity *= 2;
+        char *grown = dx_memory_realloc(parser->partial, capacity);
+        if (!grown) return false;
+        parser->partial = grown;
+        parser->partial_capacity = capacity;
+    }
+    memcpy(parser->partial + parser->partial_size, data, size);
+    parser->partial_size = need;
+    return true;
+}
+
+// RFC 9112 section 2.2: a server should ignore at least one empty line before a request. We take one, whole, and no more.
+static dx_http1_event skip_blank(dx_http1_parser *parser, dx_slice *input) {
+    while (input->size) {
+        char byte = input->data[0];
+        if (parser->blank == 1 ? byte != '\n' : byte == '\n' || (byte == '\r' && parser->blank == 2)) {
+            return fail(parser, DX_BAD_REQUEST, "stray line breaks before the request");
+        }
+        if (byte != '\r' && byte != '\n') {
+            parser->stage = STAGE_HEAD;
+            break;
+        }
+        parser->blank++;
+        *input = dx_slice_from(*input, 1);
+    }
+    return DX_HTTP1_MORE;
+}
+
+// A method that llhttp does not know: 501 when it may be one, 400 when what stands there is no token.
+static dx_http1_event fail_method(dx_http1_parser *parser, const char *data, const char *at) {
+    dx_slice seen[2] = {{parser->partial, parser->partial_size}, {data, (size_t)(at - data) + 1}};
+    for (int part = 0; part < 2; part++) {
+        for (size_t i = 0; i < seen[part].size; i++) {
+            char c = seen[part].data[i];
+            bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("!#$%&'*+-.^_`|~ ", c);
+            if (!letter || c == 0) return fail(parser, DX_BAD_REQUEST, "the request line is malformed");
+        }
+    }
+    return fail(parser, DX_NOT_IMPLEMENTED, "the method is not known here");
+}
+
+static dx_http1_event fail_llhttp(dx_http1_parser *parser, llhttp_errno_t error, const char *data) {
+    const char *at = llhttp_get_error_pos(&parser->llhttp);
+    switch (error) {
+    case HPE_USER:
+        return fail(parser, parser->status, parser->reason);
+    case HPE_PAUSED_H2_UPGRADE:
+        return fail(parser, DX_VERSION_NOT_SUPPORTED, "HTTP/2 is not spoken on this port");
+    case HPE_INVALID_VERSION:
+        return fail(parser, DX_VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken");
+    case HPE_INVALID_METHOD:
+        return fail_method(parser, data, at);
+    case HPE_INVALID_TRANSFER_ENCODING:
+        if (parser->llhttp.flags & F_CONTENT_LENGTH) return fail(parser, DX_BAD_REQUEST, "both Content-Length and Transfer-Encoding");
+        return fail(parser, DX_NOT_IMPLEMENTED, "the only transfer coding is chunked");
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        if (parser->llhttp.flags & F_TRANSFER_ENCODING) return fail(parser, DX_BAD_REQUEST, "both Content-Length and Transfer-Encoding");
+        return fail(parser, DX_BAD_REQUEST, "Content-Length is repeated");
+    case HPE_INVALID_CONTENT_LENGTH:
+        return fail(parser, DX_BAD_REQUEST, "Content-Length is not a number");
+    case HPE_INVALID_CHUNK_SIZE:
+        return fail(parser, DX_BAD_REQUEST, "a chunk's size is malformed");
+    case HPE_INVALID_URL:
+        return fail(parser, DX_BAD_REQUEST, "the request target is malformed");
+    case HPE_INVALID_CONSTANT:
+        return fail(parser, DX_BAD_REQUEST, "the request line is malformed");
+    default:
+        return fail(parser, DX_BAD_REQUEST, parser->stage == STAGE_HEAD ? "a field is malformed" : "the chunked body is malformed");
+    }
+}
+
+// The head is at its cap and not complete: the target is to blame when the request line has not ended, or has taken more than its due.
+static dx_http1_event fail_head_cap(dx_http1_parser *parser) {
+    const char *line_end = memchr(parser->partial, '\n', parser->partial_size);
+    if (!line_end || (size_t)(line_end - parser->partial) > parser->limits->target_bytes + sizeof "OPTIONS  HTTP/1.1\r") {
+        return fail(parser, DX_URI_TOO_LONG, "the request target is too long");
+    }
+    return fail(parser, DX_HEADERS_TOO_LARGE, "the head is too large");
+}
+
+static dx_http1_event next_head(dx_http1_parser *parser, dx_slice *input) {
+    size_t room = parser->limits->head_bytes - parser->partial_size;
+    size_t size = input->size < room ? input->size : room;
+    const char *data = input->data;
+    llhttp_errno_t error = llhttp_execute(&parser->llhttp, data, size);
+    if (error == HPE_PAUSED) {
+        size_t used = (size_t)(llhttp_get_error_pos(&parser->llhttp) - data);
+        *input = dx_slice_from(*input, used);
+        if (!parser->partial)
+            parser->raw = dx_slice_of(data, used);
+        else if (keep_partial(parser, data, used))
+            parser->raw = dx_slice_of(parser->partial, parser->partial_size);
+        else
+            return fail(parser, DX_NO_MEMORY, "no memory for the head");
+        parser->left = parser->llhttp.content_length;
+        parser->chunked = (parser->llhttp.flags & F_CHUNKED) != 0;
+        parser->body = parser->framing = parser->extension = 0;
+        parser->stage = parser->chunked ? STAGE_CHUNKS : STAGE_BODY;
+        return DX_HTTP1_HEAD;
+    }
+    if (error != HPE_OK) return fail_llhttp(parser, error, data);
+    *input = dx_slice_from(*input, size);
+    if (!keep_partial(parser, data, size)) return fail(parser, DX_NO_MEMORY, "no memory for the head");
+    return parser->partial_size == parser->limits->head_bytes ? fail_head_cap(parser) : DX_HTTP1_MORE;
+}
+
+static dx_http1_event next_body(dx_http1_parser *parser, dx_slice *input) {
+    if (parser->left == 0) {
+        begin_request(parser);
+        return DX_HTTP1_END;
+    }
+    if (input->size == 0) return DX_HTTP1_MORE;
+    size_t size = input->size < parser->left ? input->size : (size_t)parser->left;
+    parser->piece = dx_slice_of(input->data, size);
+    parser->left -= size;
+    parser->body += size;
+    *input = dx_slice_from(*input, size);
+    return DX_HTTP1_BODY;
+}
+
+// Runs llhttp once over a chunked body: up to a piece, the end of the request or the end of the input.
+static dx_http1_event step_chunks(dx_http1_parser *parser, dx_slice *input, bool *stopped) {
+    parser->piece = dx_slice_of(NULL, 0);
+    if (llhttp_get_errno(&parser->llhttp) == HPE_PAUSED) llhttp_resume(&parser->llhttp);
+    const char *data = input->data;
+    llhttp_errno_t error = llhttp_execute(&parser->llhttp, data, input->size);
+    if (error != HPE_OK && error != HPE_PAUSED) return fail_llhttp(parser, error, data);
+    *stopped = error == HPE_PAUSED;
+    size_t used = *stopped ? (size_t)(llhttp_get_error_pos(&parser->llhttp) - data) : input->size;
+    *input = dx_slice_from(*input, used);
+    parser->body += parser->piece.size;
+    parser->framing += used - parser->piece.size;
+    if (parser->framing > DX_HTTP1_FRAMING_CAP + 8 * parser->body) return fail(parser, DX_BAD_REQUEST, "too much chunk framing");
+    return parser->piece.size ? DX_HTTP1_BODY : DX_HTTP1_MORE;
+}
+
+static dx_http1_event next_chunk(dx_http1_parser *parser, dx_slice *input) {
+    bool stopped = true;
+    dx_http1_event event = DX_HTTP1_MORE;
+    parser->left = 1; // until on_message_complete
+    while (event == DX_HTTP1_MORE && stopped && parser->left) event = step_chunks(parser, input, &stopped);
+    if (event != DX_HTTP1_MORE || parser->left) return event;
+    begin_request(parser);
+    return DX_HTTP1_END;
+}
+
+dx_http1_event dx_http1_next(dx_http1_parser *parser, dx_slice *input) {
+    if (parser->stage == STAGE_BLANK) {
+        if (skip_blank(parser, input) == DX_HTTP1_ERROR) return DX_HTTP1_ERROR;
+        if (parser->stage == STAGE_BLANK) return DX_HTTP1_MORE;
+    }
+    if (parser->stage == STAGE_HEAD) return input->size ? next_head(parser, input) : DX_HTTP1_MORE;
+    if (parser->partial) drop_partial(parser);
+    if (parser->stage == STAGE_BODY) return next_body(parser, input);
+    return parser->stage == STAGE_CHUNKS ? next_chunk(parser, input) : DX_HTTP1_ERROR;
+}

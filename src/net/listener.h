@@ -1,0 +1,57 @@
+// A listener's insides, which are also what its connections share: buffers, pools, lists, the date. One thread.
+#ifndef DX_NET_LISTENER_H
+#define DX_NET_LISTENER_H
+
+#include "net/connection.h"
+#include "net/stream.h"
+
+#define DX_INPUT_SIZE  65536u
+#define DX_OUTPUT_SIZE 65536u
+#define DX_STREAM_POOL 128u // streams kept for reuse, with their arenas
+#define DX_DATE_LINE   37   // "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+
+typedef struct dx_connections {
+    dx_connection *first, *last;
+} dx_connections;
+
+struct dx_listener {
+    dx_loop *loop;
+    dx_listener_options options;
+    uv_poll_t poll;
+    int fd;
+    int reserve; // a descriptor to give up when there are no more, so that a connection can be taken and closed
+    uint16_t port;
+    bool accepting;
+    dx_timer accept_again;
+    size_t connections;  // alive
+    size_t closing;      // connections whose handles libuv still has
+    dx_connections idle; // longest idle first
+    dx_connections busy;
+    size_t streams; // in use
+    dx_stream *pool;
+    unsigned pooled;
+    dx_connection *touched;
+    dx_stream *orphans; // answered after their connections had gone
+    dx_task task;       // goes on with these two
+    bool task_posted, in_task;
+    bool draining, handle_closed, done_called;
+    dx_timer grace;
+    void (*done)(void *ctx);
+    void *done_ctx;
+    dx_nanos date_until; // the loop's time at which `date` is out of date
+    char date[DX_DATE_LINE];
+    dx_connection *output_owner;
+    size_t output_size;
+    char *input, *output;
+};
+
+// Has the task run at the end of this turn.
+void dx_listener_post(dx_listener *listener);
+// Calls `done` when draining and nothing is left.
+void dx_listener_check_drained(dx_listener *listener);
+void dx_listener_link(dx_listener *listener, dx_connection *connection, bool idle);
+void dx_listener_unlink(dx_listener *listener, dx_connection *connection);
+// The Date field's line, cached for the second.
+const char *dx_listener_date(dx_listener *listener);
+
+#endif
