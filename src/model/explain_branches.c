@@ -2,7 +2,7 @@
 // then it is plain which branch was meant: its findings are given. Otherwise one finding says what each branch lacks.
 #include "model/explain.h"
 
-enum { REASONS_CAP = 4 };
+enum { REASONS_CAP = 4, BRANCHING_CAP = 3 };
 
 static const dx_node *resolved(const dx_node *node) {
     for (int i = 0; i < DX_SCHEMA_DEPTH_CAP; i++) {
@@ -32,7 +32,9 @@ static dx_diags findings_of(dx_run *run, const dx_node *branch, yyjson_val *valu
     dx_diags own, *all = run->diags;
     dx_diags_init(&own, all->arena);
     run->diags = &own;
+    run->branching++;
     (void)dx_run_check(run, branch, value, NULL, step);
+    run->branching--;
     run->diags = all;
     return own;
 }
@@ -86,6 +88,8 @@ static bool explain_closest(dx_run *run, const dx_step *step, const dx_node_list
 
 bool dx_explain_branches(dx_run *run, const dx_step *step, const dx_node_list *branches, yyjson_val *value) {
     if (!run->diags) return false;
+    if (run->branching >= BRANCHING_CAP) // each level multiplies the work
+        return dx_explain(run, step, "matches none of the %zu allowed forms", branches->count);
     uint8_t types = 0, type = dx_type_bit(value);
     size_t fitting = 0, meant = 0;
     bool *fits = DX_ARENA_ARRAY(run->diags->arena, bool, branches->count),

@@ -34,6 +34,7 @@ typedef struct dx_run {
     dx_diags *diags; // NULL: the verdict only
     const dx_scope *scope;
     unsigned depth;
+    unsigned branching; // unions being explained, one in the other
     uint32_t steps; // containers and applicators checked
     bool first_only;
     dx_status status; // DX_NO_MEMORY ends the run
