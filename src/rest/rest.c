@@ -1,0 +1,120 @@
+// The feature's row of functions: loads the resources, and gives each its routes. All handlers are the same for all resources; what differs
+// is one struct a resource, so a thousand resources cost a thousand structs and no code.
+#include "rest/rest.h"
+
+#include "rest/parts.h"
+
+// One row a route. `item`: on a row's path, else on the collection's.
+static const struct route {
+    const char *name;
+    dx_method method;
+    bool item, body;
+    dx_resource_action action;
+    dx_handler handler;
+    void (*describe)(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
+} routes[DX_REST_ROUTES] = {
+    [DX_REST_LIST] = {"list", DX_GET, false, false, DX_ACTION_LIST, dx_rest_list, dx_rest_describe_list},
+    [DX_REST_CREATE] = {"create", DX_POST, false, true, DX_ACTION_CREATE, dx_rest_create, dx_rest_describe_create},
+    [DX_REST_DELETE_MANY] = {"delete_many", DX_DELETE, false, true, DX_ACTION_DELETE, dx_rest_delete_many, dx_rest_describe_delete_many},
+    [DX_REST_READ] = {"read", DX_GET, true, false, DX_ACTION_READ, dx_rest_read, dx_rest_describe_read},
+    [DX_REST_REPLACE] = {"replace", DX_PUT, true, true, DX_ACTION_REPLACE, dx_rest_replace, dx_rest_describe_replace},
+    [DX_REST_CHANGE] = {"change", DX_PATCH, true, true, DX_ACTION_CHANGE, dx_rest_change, dx_rest_describe_change},
+    [DX_REST_DELETE] = {"delete", DX_DELETE, true, false, DX_ACTION_DELETE, dx_rest_delete, dx_rest_describe_delete},
+    [DX_REST_OPTIONS] = {"options", DX_OPTIONS, true, false, DX_ACTION_COUNT, dx_rest_options, NULL},
+};
+
+static const dx_section *const sections[] = {&dx_models_section, &dx_resources_section, NULL};
+
+// --- load ------------------------------------------------------------------------------------------------------------------
+
+static dx_status add_tables(dx_app *app, const dx_resource_set *set) {
+    size_t count = dx_resources_tables(set, NULL, 0);
+    const dx_table **tables = DX_ARENA_ARRAY(dx_app_arena(app), const dx_table *, count);
+    if (!tables) return DX_NO_MEMORY;
+    count = dx_resources_tables(set, tables, count);
+    for (size_t i = 0; i < count; i++) {
+        dx_status status = dx_app_add_table(app, tables[i]);
+        if (status != DX_OK) return status;
+    }
+    return DX_OK;
+}
+
+static dx_status rest_load(void **state, dx_app *app, dx_diags *diags) {
+    dx_rest *rest = DX_ARENA_NEW(dx_app_arena(app), dx_rest);
+    if (!rest) return DX_NO_MEMORY;
+    rest->app = app;
+    *state = rest;
+    dx_status status = dx_resources_load(&rest->set, dx_app_arena(app), dx_app_definition(app), dx_app_base_path(app), diags);
+    return status == DX_OK ? add_tables(app, rest->set) : status;
+}
+
+// --- build -----------------------------------------------------------------------------------------------------------------
+
+static dx_status add_route(dx_rest_resource *self, dx_rest_route at) {
+    const struct route *route = &routes[at];
+    const dx_resource *resource = self->resource;
+    dx_arena *arena = dx_app_arena(self->rest->app);
+    dx_operation *operation = &self->operations[at];
+    operation->id = dx_arena_printf(arena, "%.*s.%s", DX_SLICE_ARG(resource->name), route->name);
+    operation->method = route->method;
+    operation->path = self->operations[route->item ? DX_REST_READ : DX_REST_LIST].path;
+    if (!operation->path.data)
+        operation->path = dx_arena_printf(arena, "%.*s%s", DX_SLICE_ARG(resource->base_path), route->item ? "/{id}" : "");
+    operation->body = route->body ? DX_BODY_WHOLE : DX_BODY_NONE;
+    operation->handler = route->handler;
+    operation->conf = self;
+    operation->describe = route->describe;
+    if (route->action == DX_ACTION_COUNT) {
+        operation->access.is_public = true;
+    } else {
+        operation->access = resource->access[route->action];
+    }
+    if (!operation->id.data || !operation->path.data) return DX_NO_MEMORY;
+    return dx_app_add_operation(self->rest->app, operation);
+}
+
+static dx_slice cache_control_of(const dx_resource *resource) {
+    if (resource->cache_control.size) return resource->cache_control;
+    return resource->access[DX_ACTION_READ].is_public ? DX_SLICE("public, no-cache") : DX_SLICE("private, no-cache");
+}
+
+static dx_status add_resource(dx_rest_resource *self) {
+    const dx_resource *resource = self->resource;
+    self->cache_control = cache_control_of(resource);
+    self->varies = !resource->access[DX_ACTION_READ].is_public || !resource->access[DX_ACTION_LIST].is_public;
+    for (dx_rest_route at = 0; at < DX_REST_ROUTES; at++) {
+        dx_status status = add_route(self, at);
+        if (status != DX_OK) return status;
+    }
+    return DX_OK;
+}
+
+static dx_status add_resources(dx_rest *rest) {
+    const dx_resource_set *set = rest->set;
+    rest->resources = DX_ARENA_ARRAY(dx_app_arena(rest->app), dx_rest_resource, set->count);
+    if (!rest->resources) return DX_NO_MEMORY;
+    dx_status status = DX_OK;
+    for (size_t i = 0; i < set->count && status == DX_OK; i++) {
+        rest->resources[i].rest = rest;
+        rest->resources[i].resource = set->items[i];
+        status = add_resource(&rest->resources[i]);
+    }
+    if (status == DX_OK) status = dx_rest_name_schemas(rest);
+    return status == DX_OK ? dx_rest_add_schemas(rest) : status;
+}
+
+static dx_status rest_build(void *state, dx_app *app, dx_diags *diags) {
+    (void)diags;
+    dx_rest *rest = state;
+    uint8_t cursor_key[32];
+    dx_app_key(app, "resource cursors", cursor_key);
+    dx_status status = dx_resources_prepare(rest->set, dx_app_arena(app), dx_app_store(app), cursor_key);
+    return status == DX_OK ? add_resources(rest) : status;
+}
+
+const dx_feature dx_rest_feature = {
+    .name = "rest",
+    .sections = sections,
+    .load = rest_load,
+    .build = rest_build,
+};
