@@ -10,6 +10,7 @@
 typedef struct dx_arena_chunk {
     _Alignas(16) struct dx_arena_chunk *next;
     size_t size;
+    bool alone; // holds one piece
 } dx_arena_chunk;
 
 typedef struct dx_arena_cleanup {
@@ -89,7 +90,9 @@ static dx_arena_chunk *take_chunk(dx_arena *arena, size_t size) {
 // A chunk of its own, which leaves the one being filled as it is.
 static void *take_alone(dx_arena *arena, size_t size) {
     dx_arena_chunk *chunk = take_chunk(arena, sizeof(dx_arena_chunk) + size);
-    return chunk ? chunk + 1 : NULL;
+    if (chunk == NULL) return NULL;
+    chunk->alone = true;
+    return chunk + 1;
 }
 
 // Starts a new chunk with room for `size`. False: over the cap or out of memory.
@@ -128,7 +131,8 @@ char *dx_arena_bytes_slow(dx_arena *arena, size_t size) {
     return arena->end;
 }
 
-bool dx_arena_resize(dx_arena *arena, void *piece, size_t old_size, size_t new_size) {
+// In place, when `piece` is the last one of the chunk being filled and there is room.
+static bool resize_last(dx_arena *arena, void *piece, size_t old_size, size_t new_size) {
     char *start = piece;
     size_t rounded = (old_size + DX_REDZONE + DX_ARENA_ALIGN - 1) & ~(DX_ARENA_ALIGN - 1);
     if (start + rounded != arena->at) return false;
@@ -138,6 +142,41 @@ bool dx_arena_resize(dx_arena *arena, void *piece, size_t old_size, size_t new_s
     DX_UNPOISON(start, new_size);
     if (new_size < old_size) DX_POISON(start + new_size, old_size - new_size);
     return true;
+}
+
+// The link to the chunk that holds only `piece`, among the newest few: a growing piece is seldom older.
+static dx_arena_chunk **find_alone(dx_arena *arena, const void *piece) {
+    dx_arena_chunk **link = &arena->chunks;
+    for (int i = 0; i < 8 && *link; i++, link = &(*link)->next) {
+        if (*link + 1 == piece) return (*link)->alone ? link : NULL;
+    }
+    return NULL;
+}
+
+static void *resize_alone(dx_arena *arena, dx_arena_chunk **link, size_t new_size) {
+    size_t size = sizeof(dx_arena_chunk) + ((new_size + DX_REDZONE + DX_ARENA_ALIGN - 1) & ~(DX_ARENA_ALIGN - 1));
+    if (size > arena->cap - arena->footprint + (*link)->size) return NULL;
+    dx_arena_chunk *chunk = dx_memory_realloc(*link, size);
+    if (chunk == NULL) return NULL;
+    *link = chunk;
+    arena->footprint += size - chunk->size;
+    chunk->size = size;
+    return chunk + 1;
+}
+
+void *dx_arena_realloc(dx_arena *arena, void *piece, size_t old_size, size_t new_size) {
+    if (piece == NULL) return dx_arena_alloc(arena, new_size);
+    if (new_size > arena->cap) return NULL; // keeps the sums below from overflowing
+    if (resize_last(arena, piece, old_size, new_size)) return piece;
+    dx_arena_chunk **alone = find_alone(arena, piece);
+    if (alone) {
+        void *resized = resize_alone(arena, alone, new_size);
+        return resized || new_size > old_size ? resized : piece;
+    }
+    if (new_size <= old_size) return piece;
+    void *larger = dx_arena_alloc(arena, new_size);
+    if (larger && old_size) memcpy(larger, piece, old_size);
+    return larger;
 }
 
 void *dx_arena_zalloc(dx_arena *arena, size_t count, size_t size) {

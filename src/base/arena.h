@@ -54,9 +54,10 @@ DX_MUST_USE static inline char *dx_arena_bytes(dx_arena *arena, size_t size) {
     arena->end -= size;
     return arena->end;
 }
-// Grows or shrinks the piece most recently taken by dx_arena_alloc where it lies. False (and nothing changed) when `piece` of `old_size`
-// is not the last one or its chunk has no room.
-bool dx_arena_resize(dx_arena *arena, void *piece, size_t old_size, size_t new_size) DX_MUST_USE;
+// Gives a piece another size, as realloc(3); `piece` may be NULL with an `old_size` of 0. The piece taken last grows where it lies, and a
+// large one (with a chunk of its own) by the system's realloc; another is copied, and its old room waits for the reset. On NULL the
+// old piece stands. Shrinking never fails.
+void *dx_arena_realloc(dx_arena *arena, void *piece, size_t old_size, size_t new_size) DX_MUST_USE;
 // A NUL-terminated copy (the NUL is not counted in `size`); data NULL when out of memory.
 dx_slice dx_arena_copy(dx_arena *arena, dx_slice from) DX_MUST_USE;
 // Formatted text, NUL-terminated; data NULL when out of memory.

@@ -125,14 +125,38 @@ static void a_cleanup_that_finds_no_memory_runs_at_once(void **state) {
 static void the_last_piece_grows_and_shrinks_in_place(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(1 << 16);
-    char *piece = dx_arena_alloc(arena, 100);
-    assert_true(dx_arena_resize(arena, piece, 100, 1000));
+    char *piece = dx_arena_realloc(arena, NULL, 0, 100);
+    assert_ptr_equal(dx_arena_realloc(arena, piece, 100, 1000), piece);
     memset(piece, 7, 1000);
-    assert_true(dx_arena_resize(arena, piece, 1000, 10));
+    assert_ptr_equal(dx_arena_realloc(arena, piece, 1000, 10), piece);
     char *next = dx_arena_alloc(arena, 10);
     assert_true(next - piece <= 48);
-    assert_false(dx_arena_resize(arena, piece, 10, 20)); // no longer the last
-    assert_false(dx_arena_resize(arena, next, 10, 1 << 20));
+    char *moved = dx_arena_realloc(arena, piece, 10, 20); // no longer the last
+    assert_ptr_not_equal(moved, piece);
+    assert_int_equal(moved[9], 7);
+    assert_null(dx_arena_realloc(arena, moved, 20, 1 << 20));
+    assert_null(dx_arena_realloc(arena, moved, 20, SIZE_MAX));
+    assert_ptr_equal(dx_arena_realloc(arena, piece, 10, 5), piece);
+    dx_arena_destroy(arena);
+}
+
+static void a_large_piece_grows_without_leaving_its_old_room_behind(void **state) {
+    (void)state;
+    dx_arena *arena = dx_arena_create(600000);
+    size_t size = 100000;
+    char *piece = dx_arena_alloc(arena, size);
+    memset(piece, 7, size);
+    for (; size < 500000; size += 50000) {
+        piece = dx_arena_realloc(arena, piece, size, size + 50000);
+        assert_non_null(piece);
+        assert_int_equal(piece[99999], 7);
+        memset(piece, 7, size + 50000);
+        assert_true(dx_arena_footprint(arena) < size + 60000);
+    }
+    assert_null(dx_arena_realloc(arena, piece, size, 600000)); // the old piece stands
+    assert_int_equal(piece[size - 1], 7);
+    piece = dx_arena_realloc(arena, piece, size, 1000);
+    assert_true(dx_arena_footprint(arena) < 12000);
     dx_arena_destroy(arena);
 }
 

@@ -23,15 +23,8 @@ void dx_buffer_clear(dx_buffer *buffer) {
 }
 
 static bool grow_to(dx_buffer *buffer, size_t capacity) {
-    char *data;
-    if (buffer->arena == NULL) {
-        data = dx_memory_realloc(buffer->data, capacity);
-    } else if (buffer->data && dx_arena_resize(buffer->arena, buffer->data, buffer->capacity, capacity)) {
-        data = buffer->data;
-    } else {
-        data = dx_arena_alloc(buffer->arena, capacity);
-        if (data && buffer->size) memcpy(data, buffer->data, buffer->size);
-    }
+    char *data = buffer->arena ? dx_arena_realloc(buffer->arena, buffer->data, buffer->capacity, capacity)
+                               : dx_memory_realloc(buffer->data, capacity);
     if (data == NULL) return false;
     buffer->data = data;
     buffer->capacity = capacity;

@@ -1,6 +1,7 @@
 // Reading JSON: yyjson parses (without recursion) into one flat array of values, and a second pass over that array checks what yyjson
 // does not: depth and duplicate names. The array lies in the order of the text, so the pass needs no recursion either.
 #include "base/hash.h"
+#include "base/memory.h"
 #include "codec/json_internal.h"
 
 static void *alc_malloc(void *ctx, size_t size) {
@@ -8,11 +9,7 @@ static void *alc_malloc(void *ctx, size_t size) {
 }
 
 static void *alc_realloc(void *ctx, void *piece, size_t old_size, size_t size) {
-    if (piece && dx_arena_resize(ctx, piece, old_size, size)) return piece;
-    if (size <= old_size) return piece;
-    void *larger = dx_arena_alloc(ctx, size);
-    if (larger && old_size) memcpy(larger, piece, old_size);
-    return larger;
+    return dx_arena_realloc(ctx, piece, old_size, size);
 }
 
 static void alc_free(void *ctx, void *piece) {
@@ -89,8 +86,9 @@ static DX_COLD dx_status name_twice(struct walk *walk, const yyjson_val *name) {
 }
 
 static inline bool same_name(const yyjson_val *a, const yyjson_val *b) {
-    // The tag holds type and length, so most pairs differ in one comparison.
-    return a->tag == b->tag && memcmp(a->uni.str, b->uni.str, unsafe_yyjson_get_len((void *)a)) == 0;
+    // Lengths first: most pairs differ there. (Tags as a whole do not compare: they also tell whether a name was written with escapes.)
+    size_t size = unsafe_yyjson_get_len((void *)a);
+    return size == unsafe_yyjson_get_len((void *)b) && memcmp(a->uni.str, b->uni.str, size) == 0;
 }
 
 static dx_status check_few_names(struct walk *walk, yyjson_val *object) {
@@ -106,25 +104,24 @@ static dx_status check_few_names(struct walk *walk, yyjson_val *object) {
     return DX_OK;
 }
 
+// A table of the names' places in the array, on the heap because it is wanted for a moment only. Its size is bounded by the text's.
 static dx_status check_many_names(struct walk *walk, yyjson_val *object) {
     size_t count = unsafe_yyjson_get_len(object), slots = 64;
     while (slots < count * 2) slots *= 2;
-    yyjson_val **table = DX_ARENA_ARRAY(walk->arena, yyjson_val *, slots);
+    uint32_t *table = dx_memory_zalloc(slots, sizeof *table);
     if (table == NULL) return DX_NO_MEMORY;
     dx_status status = DX_OK;
     yyjson_val *name = object + 1;
     for (size_t i = 0; i < count && status == DX_OK; i++, name = unsafe_yyjson_get_next(name + 1)) {
         size_t at = dx_hash(dx_json_slice(name)) & (slots - 1);
-        while (table[at] && !same_name(table[at], name)) at = (at + 1) & (slots - 1);
+        while (table[at] && !same_name(object + table[at], name)) at = (at + 1) & (slots - 1);
         if (table[at]) {
             status = name_twice(walk, name);
         } else {
-            table[at] = name;
+            table[at] = (uint32_t)(name - object);
         }
     }
-    // Gives the table back when nothing was taken after it; if something was, the arena keeps it until its reset.
-    bool returned = dx_arena_resize(walk->arena, table, slots * sizeof *table, 0);
-    (void)returned;
+    dx_memory_free(table);
     return status;
 }
 
@@ -149,6 +146,8 @@ static DX_COLD dx_status refused(dx_slice text, const yyjson_read_err *error, dx
     return DX_MALFORMED;
 }
 
+static const size_t TEXT_CAP = (size_t)1 << 31; // keeps places in the array of values within 32 bits
+
 dx_status dx_json_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const dx_json_options *options, dx_diags *diags) {
     *out = NULL;
     if (text.size == 0) {
@@ -156,6 +155,7 @@ dx_status dx_json_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const d
         if (diag) diag->line = diag->column = 1;
         return DX_MALFORMED;
     }
+    if (text.size > TEXT_CAP) return DX_NO_MEMORY;
     yyjson_alc alc = dx_json_alc(arena);
     yyjson_read_err error;
     // Without YYJSON_READ_INSITU the text is only read.
