@@ -148,8 +148,9 @@ static bool is_range(dx_compare compare) {
 }
 
 // An index over `columns` serves when conditions pin its first columns, its next ones are the order's, all one way, and no other condition
-// is left than a range of the first key. `id_follows`: the index ends with the id though it is not said.
-static bool index_serves(const dx_list_plan *plan, const uint16_t *columns, uint16_t count, bool id_follows) {
+// is left than a range of the first key; or when it is unique and pinned whole, which leaves one row at most. `id_follows`: the index ends
+// with the id though it is not said.
+static bool index_serves(const dx_list_plan *plan, const uint16_t *columns, uint16_t count, bool unique, bool id_follows) {
     const dx_view *view = plan->view;
     int16_t owner = plan->scoped ? plan->call->resource->owner_column : -1;
     uint16_t at = 0, pinned = 0, key = 0;
@@ -158,6 +159,7 @@ static bool index_serves(const dx_list_plan *plan, const uint16_t *columns, uint
         if (columns[at] == owner) owner_pinned = true;
         if (equality_on(plan, columns[at])) pinned++;
     }
+    if (unique && at == count) return true;
     for (; at < count && key < view->key_count && columns[at] == view->keys[key].column; at++, key++)
         if (view->keys[key].descending != view->keys[0].descending) return false;
     if (key + 1 == view->key_count && at == count && id_follows && view->keys[key].column == 0 &&
@@ -174,14 +176,14 @@ bool dx_list_plan_is_brief(const dx_list_plan *plan) {
     // An offset counts through rows, a count through all; hidden rows may lie thick anywhere.
     if (plan->view->count_exact || plan->view->page > 1 || resource->soft_delete) return false;
     uint16_t id = 0;
-    if (index_serves(plan, &id, 1, false)) return true;
+    if (index_serves(plan, &id, 1, true, false)) return true;
     for (uint16_t i = 1; i < resource->table.column_count; i++) {
         const dx_column *column = &resource->table.columns[i];
-        if ((column->indexed || column->unique) && index_serves(plan, &i, 1, !resource->text_id)) return true;
+        if ((column->indexed || column->unique) && index_serves(plan, &i, 1, column->unique, !resource->text_id)) return true;
     }
     for (uint16_t i = 0; i < resource->table.index_count; i++) {
         const dx_table_index *index = &resource->table.indexes[i];
-        if (index_serves(plan, index->columns, index->column_count, !resource->text_id)) return true;
+        if (index_serves(plan, index->columns, index->column_count, index->unique, !resource->text_id)) return true;
     }
     return false;
 }

@@ -38,10 +38,10 @@ static void set_page(view_parser *p, dx_slice value) {
 static void set_page_size(view_parser *p, dx_slice value) {
     uint64_t size;
     uint32_t cap = p->call->resource->page_size_cap;
-    if (!dx_slice_to_u64(value, &size) || size < 1)
+    if (!dx_slice_to_u64(value, &size) || size < 1 || size > cap)
         dx_resource_complain(p->call, DX_SLICE("page_size"), "expected a number from 1 to %u", cap);
     else
-        p->view->page_size = size > cap ? cap : (uint32_t)size;
+        p->view->page_size = (uint32_t)size;
 }
 
 static void set_cursor(view_parser *p, dx_slice value) {
