@@ -202,11 +202,17 @@ static void every_failing_allocation_is_reported(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_are_aligned_and_do_not_overlap),     cmocka_unit_test(an_empty_piece_has_an_address),
-        cmocka_unit_test(the_cap_counts_the_bytes_of_the_system),    cmocka_unit_test(a_cap_too_small_for_the_arena_itself_makes_none),
-        cmocka_unit_test(reset_keeps_only_the_first_chunk),          cmocka_unit_test(a_large_piece_leaves_the_present_chunk_in_use),
-        cmocka_unit_test(cleanups_run_newest_first_and_once),        cmocka_unit_test(a_cleanup_that_finds_no_memory_runs_at_once),
-        cmocka_unit_test(the_last_piece_grows_and_shrinks_in_place), cmocka_unit_test(copies_and_formatted_text_end_in_nul),
+        cmocka_unit_test(pieces_are_aligned_and_do_not_overlap),
+        cmocka_unit_test(an_empty_piece_has_an_address),
+        cmocka_unit_test(the_cap_counts_the_bytes_of_the_system),
+        cmocka_unit_test(a_cap_too_small_for_the_arena_itself_makes_none),
+        cmocka_unit_test(reset_keeps_only_the_first_chunk),
+        cmocka_unit_test(a_large_piece_leaves_the_present_chunk_in_use),
+        cmocka_unit_test(cleanups_run_newest_first_and_once),
+        cmocka_unit_test(a_cleanup_that_finds_no_memory_runs_at_once),
+        cmocka_unit_test(the_last_piece_grows_and_shrinks_in_place),
+        cmocka_unit_test(copies_and_formatted_text_end_in_nul),
+        cmocka_unit_test(a_large_piece_grows_without_leaving_its_old_room_behind),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
