@@ -89,6 +89,7 @@ struct dx_tx {
     dx_tx *queue_next;
     struct dx_session *session;
     dx_nanos deadline; // set by the caller or 0: a transaction that still waits in a queue then ends with DX_STORE_TIMEOUT
+    dx_nanos expires;  // `deadline`, or what the store takes for one
     dx_status outcome;
 };
 

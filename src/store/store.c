@@ -1,0 +1,85 @@
+// The front of the store: finds the backend by the URL's scheme, checks what it is given, and hands it on. It knows no SQL and
+// keeps no state of its own.
+#include "store/backend.h"
+
+#include "base/log.h"
+
+static const dx_backend *const backends[] = {
+#define X(name) &dx_##name##_backend,
+    DX_BACKEND_LIST(X)
+#undef X
+};
+
+static const dx_backend *find_backend(dx_slice scheme) {
+    for (size_t i = 0; i < DX_COUNT_OF(backends); i++) {
+        if (dx_slice_equal_nocase(backends[i]->scheme, scheme)) return backends[i];
+    }
+    return NULL;
+}
+
+dx_status dx_store_open(dx_store **out, dx_slice url, const dx_store_options *options, dx_diags *diags) {
+    *out = NULL;
+    dx_slice rest = url;
+    dx_slice scheme = dx_slice_cut(&rest, ':');
+    const dx_backend *backend = rest.data ? find_backend(scheme) : NULL;
+    if (!backend) {
+        dx_diag *diag = dx_diags_add(diags, DX_INVALID, (dx_slice){0}, "\"%.*s\" is not the URL of a store", DX_SLICE_ARG(url));
+        if (diag) diag->suggestion = DX_SLICE("write \"sqlite:FILE\", for example \"sqlite:shop.db\"");
+        return DX_INVALID;
+    }
+    dx_store_options defaults = DX_STORE_OPTIONS_INIT;
+    return backend->open(out, rest, options ? options : &defaults, diags);
+}
+
+void dx_store_close(dx_store *store) {
+    if (store) store->backend->close(store);
+}
+
+dx_status dx_store_migrate(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags) {
+    dx_migration_report ignored;
+    if (!report) report = &ignored;
+    *report = (dx_migration_report){0};
+    dx_status status = dx_tables_check(tables, count, diags);
+    if (status) return status;
+    return store->backend->migrate(store, tables, count, report, diags);
+}
+
+static dx_status make_statement(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query) {
+    *out = NULL;
+    uint16_t param_count;
+    dx_status status = dx_query_check(query, &param_count);
+    if (status) return status;
+    return store->backend->statement(out, store, arena, query, param_count);
+}
+
+dx_status dx_statement_keep(const dx_statement **out, dx_store *store, const dx_query *query) {
+    return make_statement(out, store, NULL, query);
+}
+
+dx_status dx_statement_make(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query) {
+    return make_statement(out, store, arena, query);
+}
+
+dx_session *dx_store_session(dx_store *store, unsigned index, dx_loop *loop) {
+    return store->backend->session(store, index, loop);
+}
+
+void dx_store_submit(dx_session *session, dx_tx *tx) {
+    session->backend->submit(session, tx);
+}
+
+void dx_store_run(dx_store *store, dx_tx *tx) {
+    store->backend->run(store, tx);
+}
+
+dx_status dx_store_check(dx_session *session) {
+    return session->backend->check(session);
+}
+
+size_t dx_row_columns(const dx_row *row) {
+    return row->backend->row_columns(row);
+}
+
+dx_value dx_row_value(const dx_row *row, size_t column) {
+    return row->backend->row_value(row, column);
+}
