@@ -223,6 +223,18 @@ static void the_row_a_cursor_stands_at_may_go(void **state) {
     assert_string_equal(fixture_column(f, fixture_list(f, "rows", previous), "id"), "1 2 3");
     free(next);
     free(previous);
+    // The same the other way.
+    next = link_copy(f, fixture_list(f, "rows", "cursor=&page_size=1"), "next");
+    previous = link_copy(f, fixture_list(f, "rows", next), "previous");
+    fixture_remove(f, "rows", 1);
+    call = fixture_list(f, "rows", previous);
+    assert_string_equal(fixture_column(f, call, "id"), "");
+    assert_null(fixture_link(f, call, "previous"));
+    free(next);
+    next = link_copy(f, call, "next");
+    assert_string_equal(fixture_column(f, fixture_list(f, "rows", next), "id"), "2");
+    free(next);
+    free(previous);
 }
 
 // --- forged ------------------------------------------------------------------------------------------------------------------
