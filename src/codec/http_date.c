@@ -8,7 +8,13 @@ static void digits(char *out, int width, uint32_t value) {
     for (int i = width; i-- > 0; value /= 10) out[i] = (char)('0' + value % 10);
 }
 
+// Four digits hold no other year.
+static const dx_micros_utc YEAR_0 = -62167219200 * (int64_t)1000000;
+static const dx_micros_utc YEAR_10000 = 253402300800 * (int64_t)1000000;
+
 void dx_http_date_write(char out[DX_HTTP_DATE_SIZE], dx_micros_utc time) {
+    if (time < YEAR_0) time = YEAR_0;
+    if (time >= YEAR_10000) time = YEAR_10000 - 1;
     dx_civil civil = dx_civil_from_utc(time);
     memcpy(out, "Sun, 00 Jan 0000 00:00:00 GMT", DX_HTTP_DATE_SIZE);
     memcpy(out, DAYS + civil.weekday * (size_t)3, 3);
@@ -98,6 +104,8 @@ bool dx_http_date_read(dx_slice text, dx_micros_utc *out) {
                       .hour = (uint8_t)parts.hour,
                       .minute = (uint8_t)parts.minute,
                       .second = (uint8_t)parts.second};
-    *out = dx_civil_to_utc(&civil);
+    dx_micros_utc time = dx_civil_to_utc(&civil);
+    if (time >= YEAR_10000) return false; // the leap second after all others
+    *out = time;
     return true;
 }
