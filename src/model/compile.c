@@ -274,6 +274,8 @@ dx_status dx_schema_compile(const dx_schema **out, dx_schema_set *set, dx_slice 
     *out = NULL;
     dx_status status = dx_set_resolve(set, NULL, uri, &target);
     if (status == DX_NOT_FOUND) dx_diags_add(diags, DX_NOT_FOUND, (dx_slice){"", 0}, "there is no schema \"%.*s\"", DX_SLICE_ARG(uri));
+    if (status == DX_OK) status = dx_set_index(set, &target);
+    if (status == DX_OK) status = dx_set_resolve(set, NULL, uri, &target); // it may be a resource of its own now
     if (status != DX_OK) return status;
     const dx_node *start = dx_build_at(&build, target.value, target.root, target.place);
     if (start) run_queue(&build);

@@ -159,7 +159,7 @@ bool dx_explain_match(dx_run *run, const dx_step *step, const dx_pattern *patter
 }
 
 bool dx_explain_unknown(dx_run *run, const dx_step *step, const dx_object_rules *rules, dx_slice name) {
-    dx_diag *diag = add_finding(run, step, "is not a known field");
+    dx_diag *diag = add_finding(run, step, DX_SCHEMA_UNKNOWN_FIELD);
     if (diag && rules->names.count)
         diag->suggestion = dx_nearest_word(name, rules->names.items, rules->names.count < NAMES_CAP ? rules->names.count : NAMES_CAP);
     return false;

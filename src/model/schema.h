@@ -13,6 +13,9 @@ typedef struct dx_schema_set dx_schema_set;
 dx_schema_set *dx_schema_set_create(dx_arena *arena, bool assert_formats);
 // `uri` may be empty. The document is read for "$id", "$anchor" and "$dynamicAnchor".
 dx_status dx_schema_set_add(dx_schema_set *set, dx_slice uri, yyjson_val *document) DX_MUST_USE;
+// What a finding says of a member that its schema does not have; its suggestion is the nearest name that it has.
+#define DX_SCHEMA_UNKNOWN_FIELD "is not a known field"
+
 // Compiles the schema at `uri` (with a fragment or not; "" is the document added with an empty uri). Findings carry the JSON pointer in
 // the schema: unknown reference, malformed keyword ("minimum" not a number), pattern that PCRE2 refuses. Thread rule: not at once with
 // others.

@@ -191,6 +191,21 @@ static void test_a_failed_compile_leaves_nothing_behind(void **state) {
     assert_int_equal(dx_schema_compile(&schema, set, DX_SLICE("c"), NULL), DX_NOT_FOUND);
 }
 
+static void test_a_schema_below_a_name_that_is_no_keyword_compiles_whole(void **state) {
+    (void)state;
+    dx_schema_set *set = dx_schema_set_create(arena, true);
+    const char *document = "{'models':{'A':{'$id':'http://x/a','$ref':'b','$defs':{'b':{'$id':'b','$ref':'#c','$defs':{'c':{'$anchor':'c',"
+                           "'type':'null'}}}}},'B':{'items':{'$ref':'#/models/C'}},'C':{'type':'string'}}}";
+    assert_int_equal(dx_schema_set_add(set, DX_SLICE(""), json(q(document))), DX_OK);
+    const dx_schema *schema;
+    assert_int_equal(dx_schema_compile(&schema, set, DX_SLICE("#/models/A"), NULL), DX_OK);
+    assert_int_equal(dx_schema_compile(&schema, set, DX_SLICE("#/models/A"), NULL), DX_OK);
+    assert_int_equal(dx_schema_validate(schema, json("1"), arena, NULL, NULL), DX_INVALID);
+    assert_int_equal(dx_schema_validate(schema, json("null"), arena, NULL, NULL), DX_OK);
+    assert_int_equal(dx_schema_compile(&schema, set, DX_SLICE("#/models/B"), NULL), DX_OK);
+    assert_int_equal(dx_schema_validate(schema, json("[1]"), arena, NULL, NULL), DX_INVALID);
+}
+
 static bool valid(const char *schema_text, const char *instance) {
     const dx_schema *schema;
     assert_int_equal(compile(&schema, q(schema_text), NULL), DX_OK);
@@ -409,6 +424,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_first_only_stops_at_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_wrong_in_a_schema_is_found_where_it_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_compile_leaves_nothing_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_schema_below_a_name_that_is_no_keyword_compiles_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_integers_are_exact_to_64_bits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_multiples_are_decimal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lengths_count_code_points, setup, teardown),

@@ -80,7 +80,8 @@ static dx_status add_dynamic(dx_schema_set *set, const dx_resource_root *root, d
 
 static dx_status add_anchor(dx_schema_set *set, dx_resource_root *root, yyjson_val *value, const dx_place *place, bool dynamic) {
     dx_slice name = dx_json_member_slice(value, dynamic ? "$dynamicAnchor" : "$anchor");
-    if (!name.size || (!dynamic && dx_map_get(&root->anchors, name))) return DX_OK;
+    const dx_anchor *known = name.size ? dx_map_get(&root->anchors, name) : NULL;
+    if (!name.size || (known && (!dynamic || (known->dynamic && known->value == value)))) return DX_OK;
     dx_anchor *anchor = DX_ARENA_NEW(set->arena, dx_anchor);
     if (!anchor) return DX_NO_MEMORY;
     *anchor = (dx_anchor){value, place, dynamic};
@@ -124,11 +125,14 @@ static dx_status walk_keyword(walk *w, dx_resource_root *root, const dx_keyword 
     return status;
 }
 
-// `root` is the resource around it, or its own when it was just made.
+// `root` is the resource around it, or its own when that is known already.
 static dx_status walk_schema(walk *w, dx_resource_root *root, yyjson_val *value, const dx_place *place) {
     if (w->depth >= DX_SCHEMA_DEPTH_CAP) return DX_TOO_LARGE;
     dx_status status = DX_OK;
-    if (root->value != value && dx_json_member_slice(value, "$id").size)
+    dx_resource_root *own = dx_set_root_at(w->set, value);
+    if (own)
+        root = own;
+    else if (dx_json_member_slice(value, "$id").size)
         status = add_root(w->set, &root, root->uri, w->document, value, place);
     if (status == DX_OK) status = add_anchor(w->set, root, value, place, false);
     if (status == DX_OK) status = add_anchor(w->set, root, value, place, true);
@@ -157,6 +161,12 @@ dx_status dx_schema_set_add(dx_schema_set *set, dx_slice uri, yyjson_val *docume
     walk w = {.set = set, .document = base};
     if (status == DX_OK && yyjson_is_obj(document)) status = walk_schema(&w, root, document, place);
     return status;
+}
+
+dx_status dx_set_index(dx_schema_set *set, const dx_target *target) {
+    walk w = {.set = set, .document = target->root->document};
+    if (!yyjson_is_obj(target->value) || target->value == target->root->value) return DX_OK;
+    return walk_schema(&w, target->root, target->value, target->place);
 }
 
 dx_status dx_set_add_metaschemas(dx_schema_set *set) {

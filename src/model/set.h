@@ -52,6 +52,9 @@ typedef struct dx_target {
 
 // DX_NOT_FOUND when no document has it.
 dx_status dx_set_resolve(dx_schema_set *set, dx_resource_root *base, dx_slice reference, dx_target *out) DX_MUST_USE;
+// Notes what stands in a schema that the walk over its document did not reach, being below a name that is no keyword. Not twice: what is
+// noted already stays.
+dx_status dx_set_index(dx_schema_set *set, const dx_target *target) DX_MUST_USE;
 // The resource that starts at `value`, or NULL.
 dx_resource_root *dx_set_root_at(const dx_schema_set *set, yyjson_val *value);
 const dx_place *dx_place_create(dx_arena *arena, const dx_place *parent, dx_slice token);
