@@ -1,0 +1,85 @@
+// Building the chains: for every operation one flat array of filters, and those for requests that no operation takes.
+#include "server/parts.h"
+
+typedef struct chain_list {
+    dx_filter *items;
+    size_t count;
+} chain_list;
+
+static void add(chain_list *list, const dx_filter_ops *ops, const void *conf) {
+    list->items[list->count++] = (dx_filter){ops, conf};
+}
+
+static void add_stage(chain_list *list, const dx_app *app, dx_stage stage) {
+    const dx_filter *filters = app->filters[stage].items;
+    for (size_t i = 0; i < app->filters[stage].count; i++) list->items[list->count++] = filters[i];
+}
+
+static void add_edge(chain_list *list, const dx_app *app, const dx_edge *edge) {
+    if (edge->count || edge->request_id) add(list, &dx_edge_filter, edge);
+    if (app->settings.cors.origin_count) add(list, &dx_cors_filter, &app->settings.cors);
+    add_stage(list, app, DX_STAGE_EDGE);
+}
+
+static chain_list new_list(dx_app *app) {
+    size_t most = 8;
+    for (int stage = 0; stage < DX_STAGES; stage++) most += app->filters[stage].count;
+    return (chain_list){DX_ARENA_ARRAY(app->arena, dx_filter, most), 0};
+}
+
+static bool answers_json(const dx_operation *operation) {
+    return operation->describe && operation->method != DX_DELETE;
+}
+
+static dx_status build(dx_app *app, dx_operation *operation) {
+    chain_list list = new_list(app);
+    if (!list.items) return DX_NO_MEMORY;
+    bool docs = dx_slice_starts(operation->path, DX_SLICE("/docs"));
+    add_edge(&list, app, docs ? &app->docs_edge : &app->edge);
+    if (!dx_health_is_bare(operation)) {
+        add_stage(&list, app, DX_STAGE_IDENTIFY);
+        if (!operation->access.is_public) add(&list, &dx_access_filter, &operation->access);
+        add_stage(&list, app, DX_STAGE_ADMIT);
+        if (answers_json(operation)) add(&list, &dx_accept_filter, NULL);
+        add_stage(&list, app, DX_STAGE_INNER);
+    }
+    if (operation->body == DX_BODY_WHOLE) add(&list, &dx_body_filter, app);
+    operation->chain = (dx_chain){list.items, (uint16_t)list.count, operation->handler, operation->conf};
+    return DX_OK;
+}
+
+// --- requests that no operation takes
+// ---------------------------------------------------------------------------------------------------------
+
+static dx_verdict answer_unmatched(const void *conf, dx_exchange *x) {
+    (void)conf;
+    bool whole_server = dx_slice_equal(x->request.path, DX_SLICE("*"));
+    if (x->request.method == DX_OPTIONS && (x->allow.size || whole_server)) {
+        dx_exchange_field(x, DX_SLICE("allow"), whole_server ? DX_SLICE("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT") : x->allow);
+        return dx_exchange_empty(x, 204);
+    }
+    if (x->allow.size) return dx_exchange_fail(x, DX_METHOD_NOT_ALLOWED, NULL);
+    return dx_exchange_fail(x, DX_NOT_FOUND, NULL);
+}
+
+static dx_verdict answer_misread(const void *conf, dx_exchange *x) {
+    (void)conf;
+    return dx_exchange_fail(x, DX_BAD_REQUEST, "the path has a broken escape, or is not UTF-8");
+}
+
+static dx_status build_outer(dx_app *app) {
+    chain_list list = new_list(app);
+    if (!list.items) return DX_NO_MEMORY;
+    add_edge(&list, app, &app->edge);
+    app->unmatched = (dx_chain){list.items, (uint16_t)list.count, answer_unmatched, NULL};
+    app->misread = (dx_chain){list.items, (uint16_t)list.count, answer_misread, NULL};
+    return DX_OK;
+}
+
+dx_status dx_chains_build(dx_app *app, dx_diags *diags) {
+    dx_operation **operations = app->operations.items;
+    dx_status status = build_outer(app);
+    for (size_t i = 0; i < app->operations.count && status == DX_OK; i++) status = build(app, operations[i]);
+    if (status != DX_OK) return status;
+    return dx_router_create(&app->router, app->arena, (const dx_operation *const *)operations, app->operations.count, diags);
+}

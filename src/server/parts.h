@@ -1,0 +1,202 @@
+// What the files of this room share, and nobody else sees: the settings, the app's inside, a worker, and the parts a chain is made of.
+#ifndef DX_SERVER_PARTS_H
+#define DX_SERVER_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "exchange/router.h"
+#include "net/http_server.h"
+#include "server/app.h"
+
+// --- settings: the section `server`, read ---------------------------------------------------------------------------------------
+
+typedef struct dx_cors {
+    const dx_slice *origins; // lower case; empty: no CORS at all
+    size_t origin_count;
+    bool any_origin, credentials;
+    dx_slice methods, headers, expose, max_age; // as they are sent
+} dx_cors;
+
+typedef struct dx_settings {
+    dx_slice title, version, description, base_path;
+    const char *host;
+    uint16_t port;
+    dx_slice store; // relative files are made relative to the definition's folder
+    dx_slice secret;
+    unsigned workers;
+    bool production, security_headers, request_id, log_requests, docs;
+    dx_log_level log_level;
+    dx_http_limits limits;
+    uint64_t body_cap, arena_cap;
+    dx_nanos request_time, statement_time, drain;
+    dx_cors cors;
+} dx_settings;
+
+extern const dx_section dx_server_section;
+// Reads the section and what `options` overrides; complains of what the schema can't say.
+dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definition *definition, const dx_app_options *options,
+                           dx_diags *diags) DX_MUST_USE;
+bool dx_address_is_loopback(const char *host);
+
+// --- the root secret -----------------------------------------------------------------------------------------------------------------
+
+#define DX_SECRET_SIZE_MIN 32
+// From the setting, the environment (DUPLEX_SECRET), or the key file beside the store, which is made when it is not there.
+dx_status dx_secret_obtain(dx_slice *out, dx_arena *arena, const dx_settings *settings, const dx_definition *definition, bool offline,
+                           dx_diags *diags) DX_MUST_USE;
+// Why this can't be a root secret, or NULL when it can.
+const char *dx_secret_fault(dx_slice secret);
+
+// --- the request log: lines gathered by a worker, written by one thread of its own -----------------------------------------------------
+
+typedef struct dx_request_log dx_request_log; // one a process
+typedef struct dx_log_page dx_log_page;
+typedef struct dx_request_logger { // one a worker
+    dx_request_log *log;           // NULL: off
+    dx_log_page *page;
+    dx_timer timer;
+    dx_loop *loop;
+    uint64_t dropped;
+} dx_request_logger;
+struct dx_request_facts {
+    bool sent;
+    uint64_t bytes;
+    dx_nanos duration;
+};
+dx_status dx_request_log_start(dx_request_log **out, int descriptor) DX_MUST_USE;
+void dx_request_log_stop(dx_request_log *log); // after every logger was closed: writes the rest; takes NULL
+void dx_request_logger_init(dx_request_logger *logger, dx_request_log *log, dx_loop *loop);
+void dx_request_logger_deinit(dx_request_logger *logger); // hands the rest over
+void dx_request_log_add(dx_request_logger *logger, const dx_exchange *x, const struct dx_request_facts *facts);
+
+// --- a document that is made on the first request for it, off the loop, and kept
+// -----------------------------------------------------------
+
+typedef struct dx_document {
+    dx_slice type, cache_control;
+    // Makes the text in `out`; called once, on a pool thread.
+    dx_status (*make)(const void *conf, dx_buffer *out);
+    const void *conf;
+    dx_slice packed; // gzip; given from the start, then `make` is not called; else made with the text
+    char etag[20];
+    pthread_mutex_t lock;
+    _Atomic(const struct dx_document_text *) text;
+} dx_document;
+void dx_document_init(dx_document *document, dx_slice type, dx_slice cache_control, dx_slice packed);
+void dx_document_deinit(dx_document *document);
+dx_verdict dx_document_answer(const void *document, dx_exchange *x); // a handler
+
+// --- the app ------------------------------------------------------------------------------------------------------------------------
+
+#define DX_STAGES             (DX_STAGE_INNER + 1)
+#define DX_SECURITY_FIELD_CAP 8
+
+// What the edge filter adds to every answer.
+typedef struct dx_edge {
+    dx_field fields[DX_SECURITY_FIELD_CAP];
+    uint32_t count;
+    bool request_id;
+} dx_edge;
+
+typedef struct dx_named_schema {
+    dx_slice name;
+    dx_describe_schema describe;
+    const void *conf;
+} dx_named_schema;
+
+// A list that grows in the app's arena while the app is built.
+typedef struct dx_list {
+    void *items;
+    size_t count, capacity;
+} dx_list;
+
+typedef struct dx_worker {
+    dx_app *app;
+    unsigned index;
+    dx_loop *loop;
+    dx_session *session;
+    dx_listener *listener;
+    dx_request_logger logger;
+    uint64_t random[2];
+    size_t live; // streams under way
+    bool drained;
+    pthread_t thread;
+    dx_task drain;
+    dx_status status;
+    bool is_up;      // the main thread's
+    dx_diags *diags; // for starting
+    uint16_t port;
+    bool reuse_port;
+} dx_worker;
+
+struct dx_app {
+    dx_arena *arena;
+    dx_definition *definition;
+    dx_settings settings;
+    bool offline;
+    dx_slice secret;
+    dx_store *store;
+    void **states; // of the features
+    size_t states_loaded;
+    dx_list operations; // dx_operation *
+    dx_list filters[DX_STAGES];
+    dx_list tables;           // const dx_table *
+    dx_list schemas, schemes; // dx_named_schema
+    dx_router *router;
+    dx_edge edge, docs_edge;
+    dx_chain unmatched, misread; // for 404, 405 and OPTIONS; for a path that can't be decoded
+    dx_document openapi;
+    struct dx_docs *docs;
+    dx_worker *workers;
+    unsigned worker_count;
+    dx_request_log *log;
+    dx_nanos up_since;
+    atomic_bool draining;
+};
+
+dx_status dx_list_add(dx_list *list, dx_arena *arena, const void *item, size_t size) DX_MUST_USE;
+static inline dx_worker *dx_worker_of(const dx_app *app, const dx_exchange *x) {
+    return &app->workers[x->worker];
+}
+
+// --- parts ------------------------------------------------------------------------------------------------------------------------------
+
+// run.c: called when a stream has ended; ends the worker when it was the last one of a server that stops.
+void dx_worker_rest(dx_worker *worker);
+// serve.c: the listener's side.
+extern const dx_stream_ops dx_serve_ops;
+extern const dx_filter_ops dx_body_filter; // conf: the app
+// chains.c
+dx_status dx_chains_build(dx_app *app, dx_diags *diags) DX_MUST_USE;
+// edge.c
+extern const dx_filter_ops dx_edge_filter; // conf: dx_edge
+void dx_edge_init(dx_edge *edge, const dx_settings *settings, dx_slice content_security_policy);
+void dx_trace_take(dx_exchange *x, dx_worker *worker); // sets request_id and trace_id
+// cors.c
+extern const dx_filter_ops dx_cors_filter; // conf: dx_cors
+// access.c
+extern const dx_filter_ops dx_access_filter; // conf: dx_access
+extern const dx_filter_ops dx_accept_filter;
+// problem.c
+dx_status dx_problem_setup(bool production) DX_MUST_USE; // before threads
+typedef struct dx_problem {
+    dx_status status;
+    dx_slice detail, path, trace_id;
+    dx_micros_utc now;
+    const dx_diags *findings;
+} dx_problem;
+void dx_problem_write(dx_buffer *out, const dx_problem *problem);
+void dx_problem_answer(dx_exchange *x, dx_status status, dx_slice detail, const dx_diags *findings);
+// problem_pages.c, health.c, openapi.c, docs.c: the server's own operations
+dx_status dx_problem_pages_add(dx_app *app) DX_MUST_USE;
+dx_status dx_health_add(dx_app *app) DX_MUST_USE;
+dx_status dx_openapi_add(dx_app *app) DX_MUST_USE;
+dx_status dx_openapi_write(const dx_app *app, dx_buffer *out, bool pretty) DX_MUST_USE;
+extern const dx_slice dx_docs_policy; // Content-Security-Policy
+dx_status dx_docs_add(dx_app *app) DX_MUST_USE;
+void dx_docs_destroy(dx_app *app);
+bool dx_health_is_bare(const dx_operation *operation); // a probe that passes no filters but the edge
+
+#endif

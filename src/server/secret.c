@@ -1,0 +1,200 @@
+// The root secret, from which every key of the server is derived. It comes from the setting, from the environment, or from a key file
+// beside the store, which is made on first start and must be readable by its owner alone. A weak or well-known secret is refused.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "codec/text.h"
+#include "crypto/digest.h"
+#include "server/parts.h"
+
+#define FILE_CAP       4096
+#define GENERATED_SIZE 32
+
+static void forget(void *secret) {
+    const dx_slice *s = secret;
+    dx_secret_wipe((char *)(uintptr_t)s->data, s->size);
+}
+
+// A copy that is wiped with the arena.
+static dx_status keep(dx_slice *out, dx_arena *arena, dx_slice secret) {
+    dx_slice *copy = DX_ARENA_NEW(arena, dx_slice);
+    if (!copy) return DX_NO_MEMORY;
+    *copy = dx_arena_copy(arena, secret);
+    if (!copy->data) return DX_NO_MEMORY;
+    *out = *copy;
+    return dx_arena_defer(arena, forget, copy);
+}
+
+static bool has_word(dx_slice text, dx_slice word) {
+    for (size_t at = 0; at + word.size <= text.size; at++)
+        if (dx_slice_equal_nocase(dx_slice_of(text.data + at, word.size), word)) return true;
+    return false;
+}
+
+// What is found in examples and tutorials, anywhere in the text. Random text of 32 characters has none of these by chance.
+static bool is_well_known(dx_slice secret) {
+    static const dx_slice words[] = {
+        DX_SLICE_INIT("changeme"),
+        DX_SLICE_INIT("change-me"),
+        DX_SLICE_INIT("change_me"),
+        DX_SLICE_INIT("change this"),
+        DX_SLICE_INIT("changethis"),
+        DX_SLICE_INIT("change-this"),
+        DX_SLICE_INIT("change_this"),
+        DX_SLICE_INIT("your-secret"),
+        DX_SLICE_INIT("your_secret"),
+        DX_SLICE_INIT("yoursecret"),
+        DX_SLICE_INIT("secret-key"),
+        DX_SLICE_INIT("secret_key"),
+        DX_SLICE_INIT("secretkey"),
+        DX_SLICE_INIT("supersecret"),
+        DX_SLICE_INIT("super-secret"),
+        DX_SLICE_INIT("super_secret"),
+        DX_SLICE_INIT("password"),
+        DX_SLICE_INIT("insecure"),
+        DX_SLICE_INIT("qwertyuiop"),
+        DX_SLICE_INIT("correct horse"),
+        DX_SLICE_INIT("0123456789"),
+        DX_SLICE_INIT("1234567890"),
+        DX_SLICE_INIT("abcdefghij"),
+        // of FastAPI's tutorial
+        DX_SLICE_INIT("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),
+    };
+    for (size_t i = 0; i < DX_COUNT_OF(words); i++)
+        if (has_word(secret, words[i])) return true;
+    return false;
+}
+
+// How many different bytes there are: 32 random characters have far more than this, "aaaa…" and "abcabc…" have fewer.
+static size_t distinct_bytes(dx_slice secret) {
+    bool seen[256] = {false};
+    size_t count = 0;
+    for (size_t i = 0; i < secret.size; i++) {
+        unsigned char byte = (unsigned char)secret.data[i];
+        count += !seen[byte];
+        seen[byte] = true;
+    }
+    return count;
+}
+
+const char *dx_secret_fault(dx_slice secret) {
+    if (secret.size < DX_SECRET_SIZE_MIN) return "it is shorter than 32 bytes";
+    if (is_well_known(secret)) return "it is one that examples use, or has a word of those";
+    if (distinct_bytes(secret) < 8) return "it repeats a few characters";
+    return NULL;
+}
+
+// --- the key file
+// ---------------------------------------------------------------------------------------------------------------------------
+
+static DX_COLD dx_status refuse_file(dx_diags *diags, const char *path, const char *what, const char *way_out) {
+    dx_diag *diag = dx_diags_add(diags, DX_INVALID, (dx_slice){NULL, 0}, "the secret file %s %s", path, what);
+    if (diag) diag->suggestion = dx_slice_str(way_out);
+    return DX_INVALID;
+}
+
+static bool write_whole(int file, const char *text, size_t size) {
+    while (size) {
+        ssize_t written = write(file, text, size);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return false;
+        text += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+// The file's entry in its folder must be durable as well: a token signed by a key that is gone after a crash would be worthless.
+static bool sync_folder(const char *path) {
+    char folder[FILE_CAP];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) + 1 : 1;
+    if (size >= sizeof folder) return false;
+    memcpy(folder, slash ? path : ".", size);
+    folder[size] = '\0';
+    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = file >= 0 && fsync(file) == 0;
+    if (file >= 0) close(file);
+    return done;
+}
+
+// Returns 0, or an errno: EEXIST when another process was faster.
+static int make_file(const char *path) {
+    uint8_t random[GENERATED_SIZE];
+    char text[2 * GENERATED_SIZE + 1];
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), failure = 0;
+    if (file < 0) return errno;
+    dx_random_bytes(random, sizeof random);
+    dx_hex_encode(text, random, sizeof random);
+    text[2 * GENERATED_SIZE] = '\n';
+    if (!write_whole(file, text, sizeof text) || fsync(file) != 0) failure = errno ? errno : EIO;
+    dx_secret_wipe(random, sizeof random);
+    dx_secret_wipe(text, sizeof text);
+    if (close(file) != 0 && !failure) failure = errno;
+    if (!failure && !sync_folder(path)) failure = errno;
+    if (failure) (void)unlink(path);
+    return failure;
+}
+
+static dx_status read_file(dx_slice *out, dx_arena *arena, const char *path, int file, dx_diags *diags) {
+    struct stat about;
+    char text[FILE_CAP];
+    if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) return refuse_file(diags, path, "is not a file", "remove it");
+    if (about.st_mode & (S_IRWXG | S_IRWXO)) return refuse_file(diags, path, "can be read by others than its owner", "chmod 600 on it");
+    ssize_t size = read(file, text, sizeof text);
+    if (size < 0) return refuse_file(diags, path, strerror(errno), "make it readable");
+    dx_slice secret = dx_slice_of(text, (size_t)size);
+    while (secret.size && (secret.data[secret.size - 1] == '\n' || secret.data[secret.size - 1] == '\r')) secret.size--;
+    const char *fault = dx_secret_fault(secret);
+    dx_status status = fault ? refuse_file(diags, path, fault, "put 32 random bytes as hex there, or remove it") : keep(out, arena, secret);
+    dx_secret_wipe(text, sizeof text);
+    return status;
+}
+
+static dx_status obtain_from_file(dx_slice *out, dx_arena *arena, const char *path, dx_diags *diags) {
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0 && errno == ENOENT) {
+        int failure = make_file(path);
+        if (failure && failure != EEXIST) return refuse_file(diags, path, "can't be made", strerror(failure));
+        file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    }
+    if (file < 0) return refuse_file(diags, path, "can't be opened", strerror(errno));
+    dx_status status = read_file(out, arena, path, file, diags);
+    close(file);
+    return status;
+}
+
+// --- all of it
+// -------------------------------------------------------------------------------------------------------------------------------
+
+static dx_status obtain_passing(dx_slice *out, dx_arena *arena) {
+    uint8_t random[GENERATED_SIZE];
+    char text[2 * GENERATED_SIZE];
+    dx_random_bytes(random, sizeof random);
+    dx_hex_encode(text, random, sizeof random);
+    return keep(out, arena, dx_slice_of(text, sizeof text));
+}
+
+dx_status dx_secret_obtain(dx_slice *out, dx_arena *arena, const dx_settings *settings, const dx_definition *definition, bool offline,
+                           dx_diags *diags) {
+    static const char advice[] = "make one with: openssl rand -hex 32";
+    const char *variable = settings->secret.size ? NULL : getenv("DUPLEX_SECRET");
+    dx_slice given = settings->secret.size ? settings->secret : dx_slice_str(variable);
+    if (given.size) {
+        const char *fault = dx_secret_fault(given);
+        if (!fault) return keep(out, arena, given);
+        dx_diag *diag = variable
+                            ? dx_diags_add(diags, DX_INVALID, (dx_slice){NULL, 0}, "DUPLEX_SECRET is no good secret: %s", fault)
+                            : dx_definition_complain(definition, diags, DX_SLICE("/server/secret"), "this is no good secret: %s", fault);
+        if (diag) diag->suggestion = dx_slice_str(advice);
+        return DX_INVALID;
+    }
+    dx_slice file = dx_slice_from(settings->store, sizeof "sqlite:" - 1);
+    if (offline || file.size == 0 || file.data[0] == ':') return obtain_passing(out, arena);
+    dx_slice path = dx_arena_printf(arena, "%.*s.key", DX_SLICE_ARG(file));
+    return path.data ? obtain_from_file(out, arena, path.data, diags) : DX_NO_MEMORY;
+}
