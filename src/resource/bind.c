@@ -223,8 +223,11 @@ DX_COLD static dx_diag *complain(binding *run, dx_slice name, const char *messag
 }
 
 DX_COLD static void complain_unknown(binding *run, dx_slice name) {
-    dx_diag *finding = complain(run, name, "is not a known field");
-    if (finding) finding->suggestion = dx_map_nearest(&run->resource->field_names, name);
+    dx_slice near = dx_map_nearest(&run->resource->field_names, name);
+    dx_slice hint = {NULL, 0};
+    if (near.size) hint = dx_arena_printf(run->bind->arena, "is not a known field; did you mean \"%.*s\"?", DX_SLICE_ARG(near));
+    dx_diag *finding = complain(run, name, hint.data ? hint.data : "is not a known field");
+    if (finding) finding->suggestion = near;
 }
 
 // The field of a name; `*next` is where it probably stands.
@@ -328,6 +331,13 @@ static dx_status validate(binding *run, yyjson_val *body) {
     return DX_OK;
 }
 
+// A reference to a UUID is kept as the target keeps its ids: in lower case. What is no UUID at all leads nowhere, which the store says.
+static void fold_reference(const binding *run, const dx_resource_field *field, dx_value *value) {
+    dx_value folded;
+    if (!field->target || value->type != DX_VALUE_TEXT) return;
+    if (dx_resource_id_read(field->target, run->bind->arena, value->text, &folded)) *value = folded;
+}
+
 static dx_status fill(binding *run, dx_value *values) {
     const dx_bind *bind = run->bind;
     size_t size = run->resource->table.column_count * sizeof *values;
@@ -349,6 +359,7 @@ static dx_status fill(binding *run, dx_value *values) {
         } else if (status != DX_OK) {
             return status;
         }
+        fold_reference(run, field, value);
     }
     return DX_OK;
 }

@@ -9,6 +9,7 @@
 //
 // A change that changes nothing writes nothing: version, entity tag and updated_at stay.
 #include "codec/json_patch.h"
+#include "resource/list.h"
 #include "resource/write.h"
 
 typedef enum change_kind { REPLACE, MERGE, PATCH } change_kind;
@@ -197,7 +198,7 @@ static void first_read_done(dx_tx *tx, dx_status status) {
         // With a version to compare, the new row may be tried at once.
         if (status == DX_OK && !self->unchanged && write->call->resource->version_column >= 0) write->state = CHECKING;
     }
-    dx_store_submit(write->call->session, &write->tx);
+    dx_resource_submit(write->call, &write->tx);
 }
 
 static dx_status change_begin(dx_write *write, change_kind kind) {
@@ -236,7 +237,7 @@ static void change_start(dx_resource_call *call, change_kind kind) {
     self->read.next = first_read_next;
     self->read.row = first_read_row;
     self->read.done = first_read_done;
-    dx_store_submit(call->session, &self->read);
+    dx_resource_submit(call, &self->read);
 }
 
 void dx_resource_replace(dx_resource_call *call) {

@@ -3,6 +3,7 @@
 // stored answer of an Idempotency-Key.
 #include "codec/text.h"
 #include "resource/idempotency.h"
+#include "resource/list.h"
 
 typedef enum create_state { BEGIN, LOOKING, CHECKING, INSERTING, STORING } create_state;
 
@@ -230,7 +231,7 @@ void dx_resource_create(dx_resource_call *call) {
     if (status == DX_OK) status = bind_body(write, body);
     if (status == DX_OK) status = enter(write);
     if (status == DX_OK) {
-        dx_store_submit(call->session, &write->tx);
+        dx_resource_submit(call, &write->tx);
     } else {
         dx_write_fail(write, status);
     }

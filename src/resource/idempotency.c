@@ -99,12 +99,14 @@ dx_status dx_resource_prepare_idempotency(dx_resource_set *set, dx_arena *arena,
 // --- keys ------------------------------------------------------------------------------------------------------------------
 
 // A structured-field string (RFC 8941 section 3.3.3) without its quotes, or a bare key as most clients send it. Escapes stay as they
-// are: they stand for the same key each time.
+// are: they stand for the same key each time. A bare key has no blanks and commas, so that two fields joined do not pass for one.
 static bool read_key(dx_slice value, dx_slice *key) {
-    if (value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"') value = (dx_slice){value.data + 1, value.size - 2};
+    bool quoted = value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"';
+    if (quoted) value = (dx_slice){value.data + 1, value.size - 2};
     for (size_t i = 0; i < value.size; i++) {
         char c = value.data[i];
         if (c < ' ' || c > '~' || c == '"') return false;
+        if (!quoted && (c == ' ' || c == ',')) return false;
     }
     *key = value;
     return value.size > 0 && value.size <= DX_KEYED_KEY_CAP;

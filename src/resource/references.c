@@ -1,6 +1,7 @@
 // References of a row that is being written. The store itself refuses an id that no row has; what it cannot know is whether the caller may
 // see the row: one of an owned resource must be the caller's own, and one that is soft-deleted is not there. Both read as "unknown", so
 // that a reference tells nothing of other people's rows.
+#include "resource/list.h"
 #include "resource/write.h"
 
 static dx_value reference_value(const dx_write *write, const dx_reference *reference) {
@@ -104,5 +105,5 @@ void dx_write_blame(dx_write *write) {
     self->tx.next = blame_next;
     self->tx.row = blame_row;
     self->tx.done = blame_done;
-    dx_store_submit(write->call->session, &self->tx);
+    dx_resource_submit(write->call, &self->tx);
 }

@@ -1,6 +1,7 @@
 // Deleting rows, one or many, for good or (soft deletion) by marking them. Many are deleted in one transaction, all or nothing: an id that
 // no row of the caller's has undoes it all.
 #include "codec/text.h"
+#include "resource/list.h"
 #include "resource/write.h"
 
 #include <stdlib.h>
@@ -262,7 +263,7 @@ static void remove_start(dx_resource_call *call, dx_status (*gather)(dx_write *)
     write->scoped = dx_resource_scoped(call->resource, DX_ACTION_DELETE, call->principal);
     dx_status status = gather(write);
     if (status == DX_OK) {
-        dx_store_submit(call->session, &write->tx);
+        dx_resource_submit(call, &write->tx);
     } else {
         dx_write_fail(write, status);
     }

@@ -195,7 +195,6 @@ void dx_rest_describe_list(const void *conf, const dx_operation *operation, yyjs
     add_response_fields(doc, response, ETAG | CACHE);
     add_content(doc, response, "application/json", ref(&d, DX_REST_LISTED));
     add_response_fields(doc, add_response(doc, d.responses, "304", "The client has this page already."), ETAG | CACHE);
-    add_problem(doc, d.responses, "400", "The request could not be understood, or the cursor is not valid here.");
     add_problem(doc, d.responses, "422", "A parameter is not known or not valid.");
 }
 
@@ -209,8 +208,6 @@ void dx_rest_describe_read(const void *conf, const dx_operation *operation, yyjs
     add_response_fields(doc, response, ETAG | MODIFIED | CACHE);
     add_content(doc, response, "application/json", ref(&d, DX_REST_VIEW));
     add_response_fields(doc, add_response(doc, d.responses, "304", "The client has this representation already."), ETAG | MODIFIED | CACHE);
-    add_problem(doc, d.responses, "400", "The request could not be understood.");
-    add_problem(doc, d.responses, "404", "There is no such row, or none that the caller may see.");
     add_problem(doc, d.responses, "422", "A parameter is not known or not valid.");
 }
 
@@ -243,11 +240,8 @@ static void add_preconditions(const description *d) {
 }
 
 static void add_body_problems(const description *d) {
-    add_problem(d->doc, d->responses, "400", "The request or its body could not be understood.");
     add_problem(d->doc, d->responses, "409",
                 "A value that must be unique exists already, or the request conflicts with the present state.");
-    add_problem(d->doc, d->responses, "413", "The body is too large.");
-    add_problem(d->doc, d->responses, "415", "The body's media type is not supported.");
     add_problem(d->doc, d->responses, "422", "The body is not valid: errors names every wrong field.");
 }
 
@@ -293,7 +287,6 @@ static void add_changed(const description *d) {
     add_content(d->doc, response, "application/json", ref(d, DX_REST_ROW));
     add_response_fields(d->doc, add_response(d->doc, d->responses, "204", "The row was changed; return=minimal was asked for."),
                         ETAG | MODIFIED | PREFERENCE);
-    add_problem(d->doc, d->responses, "404", "There is no such row, or none that the caller may change.");
     add_body_problems(d);
 }
 
@@ -327,8 +320,6 @@ void dx_rest_describe_delete(const void *conf, const dx_operation *operation, yy
     description d = describe(conf, doc, object, "Delete a %.*s", NULL);
     add_id(d.resource, doc, d.parameters);
     add_response(doc, d.responses, "204", "The row is gone.");
-    add_problem(doc, d.responses, "400", "The request could not be understood.");
-    add_problem(doc, d.responses, "404", "There is no such row, or none that the caller may delete.");
     add_problem(doc, d.responses, "409", "Other rows refer to this one.");
     add_preconditions(&d);
 }
