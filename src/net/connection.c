@@ -74,6 +74,7 @@ static void enqueue(dx_connection *c, const char *data, size_t size) {
         size_t capacity = c->queue_size + size;
         char *grown = capacity <= DX_QUEUE_CAP ? dx_memory_realloc(c->queue, capacity) : NULL;
         if (!grown) {
+            c->unsendable = true;
             break_off(c);
             return;
         }
@@ -133,6 +134,7 @@ void dx_connection_flush(dx_connection *c) {
     bool waited = dx_connection_pending(c);
     ssize_t sent = transmit(c, pieces, count);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+        c->unsendable = true;
         break_off(c);
         return;
     }
@@ -376,6 +378,6 @@ void dx_connection_cut(dx_connection *c) {
     for (dx_stream *stream = c->answered; stream; stream = stream->next) {
         if (!stream->next) stream->bytes -= unsent < stream->bytes ? unsent : stream->bytes;
     }
-    end_answered(c, false);
+    end_answered(c, unsent == 0 && !c->unsendable);
     c->protocol->cut(c);
 }

@@ -65,12 +65,13 @@ struct dx_connection {
     uint8_t peer_size;
     bool entered : 1, touched : 1, closed : 1, dead : 1;
     bool idle : 1, listed_idle : 1;
-    bool reading : 1;   // the protocol takes input
-    bool unwanted : 1;  // input came while nobody was reading
-    bool eof : 1;       // the peer has ended its side, and all it sent was read
-    bool hung : 1;      // the peer has ended its side
-    bool broken : 1;    // to be destroyed on leaving
-    bool lingering : 1; // our side is ended; input is thrown away
+    bool reading : 1;    // the protocol takes input
+    bool unwanted : 1;   // input came while nobody was reading
+    bool eof : 1;        // the peer has ended its side, and all it sent was read
+    bool hung : 1;       // the peer has ended its side
+    bool broken : 1;     // to be destroyed on leaving
+    bool unsendable : 1; // output was lost
+    bool lingering : 1;  // our side is ended; input is thrown away
     char peer[DX_PEER_TEXT_CAP];
 };
 

@@ -76,7 +76,8 @@ static dx_status read_request_line(dx_http1_parser *parser, dx_slice line, dx_re
     if (!space || line.size < (size_t)(space - line.data) + 2 + version_size) return bad(parser, "the request line is malformed");
     out->method_text = dx_slice_of(line.data, (size_t)(space - line.data));
     out->target = dx_slice_of(space + 1, line.size - out->method_text.size - 1 - version_size);
-    if (space[1 + out->target.size] != ' ') return bad(parser, "the request line is malformed");
+    // llhttp takes RTSP and ICE for protocols, too.
+    if (memcmp(space + 1 + out->target.size, " HTTP/1.", version_size - 1) != 0) return bad(parser, "the request line is malformed");
     switch (llhttp->method) {
     case HTTP_GET:
         out->method = DX_GET;

@@ -126,14 +126,18 @@ static dx_http1_event skip_blank(dx_http1_parser *parser, dx_slice *input) {
     return DX_HTTP1_MORE;
 }
 
-// A method that llhttp does not know: 501 when it may be one, 400 when what stands there is no token.
+static bool in_token(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+// A method that llhttp does not know: 501 when what came so far may be one, 400 when it is no token.
 static dx_http1_event fail_method(dx_http1_parser *parser, const char *data, const char *at) {
     dx_slice seen[2] = {{parser->partial, parser->partial_size}, {data, (size_t)(at - data) + 1}};
+    size_t size = 0;
     for (int part = 0; part < 2; part++) {
-        for (size_t i = 0; i < seen[part].size; i++) {
+        for (size_t i = 0; i < seen[part].size; i++, size++) {
             char c = seen[part].data[i];
-            bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("!#$%&'*+-.^_`|~ ", c);
-            if (!letter || c == 0) return fail(parser, DX_BAD_REQUEST, "the request line is malformed");
+            if (!in_token(c) && (c != ' ' || size == 0)) return fail(parser, DX_BAD_REQUEST, "the request line is malformed");
         }
     }
     return fail(parser, DX_NOT_IMPLEMENTED, "the method is not known here");
@@ -146,7 +150,9 @@ static dx_http1_event fail_llhttp(dx_http1_parser *parser, llhttp_errno_t error,
         return fail(parser, parser->status, parser->reason);
     case HPE_PAUSED_H2_UPGRADE:
         return fail(parser, DX_VERSION_NOT_SUPPORTED, "HTTP/2 is not spoken on this port");
-    case HPE_INVALID_VERSION:
+    case HPE_INVALID_VERSION: // also what stands behind a good one
+        if (parser->llhttp.http_major == 1 && parser->llhttp.http_minor <= 1)
+            return fail(parser, DX_BAD_REQUEST, "the request line is malformed");
         return fail(parser, DX_VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken");
     case HPE_INVALID_METHOD:
         return fail_method(parser, data, at);
@@ -237,8 +243,9 @@ static dx_http1_event step_chunks(dx_http1_parser *parser, dx_slice *input, bool
 static dx_http1_event next_chunk(dx_http1_parser *parser, dx_slice *input) {
     bool stopped = true;
     dx_http1_event event = DX_HTTP1_MORE;
-    parser->left = 1; // until on_message_complete
-    while (event == DX_HTTP1_MORE && stopped && parser->left) event = step_chunks(parser, input, &stopped);
+    if (input->size == 0) return event; // nothing may end without a byte, and llhttp would lose its place
+    parser->left = 1;                   // until on_message_complete
+    while (event == DX_HTTP1_MORE && stopped && parser->left && input->size) event = step_chunks(parser, input, &stopped);
     if (event != DX_HTTP1_MORE || parser->left) return event;
     begin_request(parser);
     return DX_HTTP1_END;

@@ -191,6 +191,7 @@ static void finish(dx_stream *stream) {
 
 static void drop(dx_stream *stream) {
     dx_connection *c = stream->connection;
+    dx_connection_flush(c); // what was answered before
     c->broken = true;
     dx_connection_touch(c);
 }
