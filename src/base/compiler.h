@@ -23,11 +23,11 @@
 #endif
 #ifdef DX_ASAN
 #include <sanitizer/asan_interface.h>
-#define DX_REDZONE                 ((size_t)16)
+static const size_t DX_REDZONE = 16;
 #define DX_POISON(pointer, size)   ASAN_POISON_MEMORY_REGION((pointer), (size))
 #define DX_UNPOISON(pointer, size) ASAN_UNPOISON_MEMORY_REGION((pointer), (size))
 #else
-#define DX_REDZONE                 ((size_t)0)
+static const size_t DX_REDZONE = 0; // no macro: compilers complain of a comparison with a literal 0
 #define DX_POISON(pointer, size)   ((void)(pointer), (void)(size))
 #define DX_UNPOISON(pointer, size) ((void)(pointer), (void)(size))
 #endif
