@@ -268,7 +268,7 @@ static bool pattern_read(dx_condition *condition, dx_resource_call *call, const 
         dx_resource_complain(call, parameter, "like works on text, and \"%.*s\" is none", DX_SLICE_ARG(field->name));
         return true;
     }
-    char *pattern = dx_arena_bytes(call->arena, text.size + 2);
+    char *pattern = dx_arena_bytes(call->arena, 2 * text.size + 1); // a lone backslash becomes two
     dx_value *value = DX_ARENA_NEW(call->arena, dx_value);
     if (!pattern || !value) return false;
     size_t size = 0;
