@@ -10,8 +10,8 @@ dx_status dx_sqlite_direct(dx_sqlite_conn **out, dx_sqlite *store) {
 }
 
 static dx_status write_alone(dx_sqlite *store, dx_sqlite_conn *conn, dx_tx *tx) {
-    dx_sqlite_group group = {.conn = conn, .patience = store->options.statement_time};
-    if (tx->deadline) group.patience = tx->deadline - dx_clock_monotonic();
+    dx_sqlite_group group = {.conn = conn, .give_up = tx->deadline};
+    if (!group.give_up) group.give_up = dx_clock_monotonic() + store->options.statement_time;
     dx_status status = dx_group_open(&group);
     if (status) return status;
     dx_group_run(&group, tx, NULL, NULL);

@@ -70,7 +70,7 @@ static dx_status plain_status(dx_sqlite_conn *conn, int code) {
 
 static void log_failure(dx_sqlite_conn *conn, dx_status status, int code, const dx_statement *statement) {
     dx_log_record record;
-    dx_log_begin(&record, DX_LOG_ERROR, "store.failed");
+    dx_log_begin(&record, status == DX_STORE_TIMEOUT ? DX_LOG_WARN : DX_LOG_ERROR, "store.failed");
     dx_log_text(&record, "status", dx_slice_str(dx_status_code(status)));
     dx_log_int(&record, "sqlite", code);
     dx_log_text(&record, "message", dx_slice_str(sqlite3_errmsg(conn->db)));

@@ -157,9 +157,9 @@ void dx_ids_forget(dx_sqlite_conn *conn); // after a rollback of all
 typedef struct dx_sqlite_group {
     dx_sqlite_conn *conn;
     bool open;
-    bool dirty;        // a transaction that stays has written
-    dx_status lost;    // why SQLite undid the whole group, or DX_OK
-    dx_nanos patience; // how long to wait for another process that writes
+    bool dirty;       // a transaction that stays has written
+    dx_status lost;   // why SQLite undid the whole group, or DX_OK
+    dx_nanos give_up; // until when to wait for another process that writes
 } dx_sqlite_group;
 
 dx_status dx_group_open(dx_sqlite_group *group);

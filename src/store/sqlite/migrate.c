@@ -224,7 +224,7 @@ static dx_status apply_all(dx_migration *migration, dx_table_plan *plans, size_t
 }
 
 static dx_status change(dx_migration *migration, dx_table_plan *plans, size_t count, dx_migration_report *report) {
-    dx_sqlite_group group = {.conn = migration->conn, .patience = migration->store->options.statement_time};
+    dx_sqlite_group group = {.conn = migration->conn, .give_up = dx_clock_monotonic() + migration->store->options.statement_time};
     dx_status status = dx_group_open(&group);
     if (status) return status;
     migration->conn->ends = INT64_MAX; // takes as long as the tables are large

@@ -38,7 +38,7 @@ static void refuse(dx_migration *migration, dx_slice message, dx_slice way_out) 
     migration->refused = true;
     if (!message.data) return;
     dx_diag *diag = dx_diags_add(migration->diags, DX_CONFLICT, (dx_slice){0}, "%.*s", DX_SLICE_ARG(message));
-    if (diag) diag->suggestion = way_out;
+    if (diag) diag->suggestion = dx_arena_copy(migration->diags->arena, way_out);
 }
 
 #define SAY(...) dx_arena_printf(migration->arena, __VA_ARGS__)

@@ -64,8 +64,10 @@ static dx_status enqueue(dx_sqlite *store, dx_tx *tx) {
 }
 
 void dx_readers_submit(dx_sqlite *store, dx_tx *tx) {
-    tx->outcome = enqueue(store, tx);
-    if (tx->outcome) dx_session_answer((dx_sqlite_session *)(void *)tx->session, tx, tx);
+    dx_status status = enqueue(store, tx); // once it is in the queue, it is a reader's
+    if (!status) return;
+    tx->outcome = status;
+    dx_session_answer((dx_sqlite_session *)(void *)tx->session, tx, tx);
 }
 
 dx_status dx_readers_start(dx_sqlite *store) {

@@ -35,10 +35,13 @@ static void abandon(dx_sqlite_group *group) {
 
 dx_status dx_group_open(dx_sqlite_group *group) {
     dx_sqlite_conn *conn = group->conn;
-    dx_nanos give_up = dx_clock_monotonic() + group->patience;
     int code = dx_sqlite_exec(conn, DX_OWN_BEGIN_WRITE);
     // Each try waits a little by itself (the connection's busy timeout).
-    while ((code & 0xff) == SQLITE_BUSY && dx_clock_monotonic() < give_up) code = dx_sqlite_exec(conn, DX_OWN_BEGIN_WRITE);
+    while ((code & 0xff) == SQLITE_BUSY && dx_clock_monotonic() < group->give_up) code = dx_sqlite_exec(conn, DX_OWN_BEGIN_WRITE);
+    if ((code & 0xff) == SQLITE_BUSY) {
+        dx_log(DX_LOG_WARN, "store.busy", "another process kept the store locked for too long");
+        return DX_STORE_TIMEOUT;
+    }
     if (code != SQLITE_OK) return dx_sqlite_status(conn, code, NULL);
     group->open = true;
     group->dirty = false;

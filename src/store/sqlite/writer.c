@@ -110,7 +110,7 @@ static void run_tx(commit_state *commit, dx_tx *tx, dx_nanos now) {
         return add_ran(writer, tx);
     }
     if (!commit->group.open) {
-        commit->group.patience = tx->expires - now;
+        commit->group.give_up = tx->expires;
         tx->outcome = dx_group_open(&commit->group);
     }
     if (!tx->outcome) dx_group_run(&commit->group, tx, finish, commit);
