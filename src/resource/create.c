@@ -40,7 +40,7 @@ static dx_tx_step look(dx_write *write) {
     case DX_KEYED_REPLAY:
         return DX_TX_COMMIT;
     case DX_KEYED_REUSED:
-        return dx_write_refuse(write, DX_KEY_REUSED, "This Idempotency-Key was used with another request.");
+        return dx_write_refuse(write, DX_KEY_REUSED, "this Idempotency-Key was used with another request");
     case DX_KEYED_GO:
         break;
     }
@@ -99,7 +99,7 @@ static dx_tx_step inserted(dx_write *write) {
 // Another process stored an answer under our key between our look and our insert.
 static dx_tx_step explain(dx_write *write) {
     if (write->state != STORING || write->tx.status != DX_ALREADY_EXISTS) return dx_write_explain(write);
-    return dx_write_refuse(write, DX_IN_FLIGHT, "A request with this Idempotency-Key has just been answered.");
+    return dx_write_refuse(write, DX_IN_FLIGHT, "a request with this Idempotency-Key has just been answered");
 }
 
 static dx_tx_step create_next(dx_tx *tx) {
@@ -211,7 +211,7 @@ static dx_status enter(dx_write *write) {
     dx_status status = dx_keyed_read(&write->keyed, call, &reason);
     if (status == DX_OK) {
         status = dx_keyed_enter(write->keyed);
-        reason = "Another request with this Idempotency-Key is being answered.";
+        reason = "another request with this Idempotency-Key is being answered";
     }
     if (status == DX_OK) return DX_OK;
     write->keyed = NULL;

@@ -141,9 +141,9 @@ static dx_status make_fingerprint(dx_keyed *keyed) {
 
 dx_status dx_keyed_read(dx_keyed **out, dx_resource_call *call, const char **reason) {
     dx_slice key;
-    *reason = "Idempotency-Key must be 1 to 255 printable ASCII characters.";
+    *reason = "Idempotency-Key takes 1 to 255 printable ASCII characters";
     if (!read_key(call->idempotency_key, &key)) return DX_BAD_REQUEST;
-    *reason = "Idempotency-Key must have at least 16 characters, such as a UUID, when nobody is logged in.";
+    *reason = "Idempotency-Key must have at least 16 characters, such as a UUID, when nobody is logged in";
     if (!call->principal && key.size < DX_KEYED_ANONYMOUS_MIN) return DX_BAD_REQUEST;
     dx_keyed *keyed = DX_ARENA_NEW(call->arena, dx_keyed);
     if (!keyed) return DX_NO_MEMORY;

@@ -46,8 +46,8 @@ static dx_tx_step not_found(dx_write *write) {
     if (!write->many) return dx_write_refuse(write, DX_NOT_FOUND, NULL);
     dx_value id = removal_of(write)->ids[write->row];
     if (id.type == DX_VALUE_TEXT)
-        return dx_write_refuse(write, DX_NOT_FOUND, "There is no row with the id \"%.*s\"; nothing was deleted.", DX_SLICE_ARG(id.text));
-    return dx_write_refuse(write, DX_NOT_FOUND, "There is no row with the id %lld; nothing was deleted.", (long long)id.integer);
+        return dx_write_refuse(write, DX_NOT_FOUND, "there is no row with the id \"%.*s\"; nothing was deleted", DX_SLICE_ARG(id.text));
+    return dx_write_refuse(write, DX_NOT_FOUND, "there is no row with the id %lld; nothing was deleted", (long long)id.integer);
 }
 
 // Whether rows still show what is now hidden: the store does not know that hidden means gone.
@@ -81,7 +81,7 @@ static dx_tx_step remove_next(dx_tx *tx) {
         break;
     }
     if (!write->found) return ask_next(write, self->referrer->next);
-    return dx_write_refuse(write, DX_IN_USE, "Rows of \"%.*s\" refer to this one.", DX_SLICE_ARG(self->referrer->resource->name));
+    return dx_write_refuse(write, DX_IN_USE, "rows of \"%.*s\" refer to this one", DX_SLICE_ARG(self->referrer->resource->name));
 }
 
 static dx_status take_row(dx_tx *tx, const dx_row *row) {
@@ -115,14 +115,14 @@ static void remove_done(dx_tx *tx, dx_status status) {
 // --- which rows ------------------------------------------------------------------------------------------------------------
 
 static dx_status no_such_id(dx_write *write, dx_slice text) {
-    write->detail = dx_arena_printf(write->call->arena, "There is no row with the id \"%.*s\"; nothing was deleted.", DX_SLICE_ARG(text));
+    write->detail = dx_arena_printf(write->call->arena, "there is no row with the id \"%.*s\"; nothing was deleted", DX_SLICE_ARG(text));
     return DX_NOT_FOUND;
 }
 
 static dx_status add_id(dx_write *write, dx_value id) {
     removal *self = removal_of(write);
     if (self->count == write->call->resource->bulk_cap) {
-        write->detail = dx_arena_printf(write->call->arena, "At most %u rows can be deleted at once.", write->call->resource->bulk_cap);
+        write->detail = dx_arena_printf(write->call->arena, "at most %u rows can be deleted at once", write->call->resource->bulk_cap);
         return DX_INVALID;
     }
     if (self->count == self->cap) {
@@ -213,11 +213,11 @@ static void unite(removal *self) {
 static dx_status preconditions_of_many(dx_write *write) {
     const dx_resource_call *call = write->call;
     if (call->resource->require_if_match) {
-        write->detail = DX_SLICE("Rows of this resource are deleted one by one, each with its If-Match.");
+        write->detail = DX_SLICE("rows of this resource are deleted one by one, each with its If-Match");
         return DX_PRECONDITION_REQUIRED;
     }
     if (call->if_match.data && !dx_slice_equal(call->if_match, DX_SLICE("*"))) {
-        write->detail = DX_SLICE("Many rows have no entity tag in common.");
+        write->detail = DX_SLICE("many rows have no entity tag in common");
         return DX_PRECONDITION_FAILED;
     }
     return DX_OK;

@@ -160,17 +160,40 @@ dx_status dx_write_body(dx_write *write, yyjson_val **out) {
     if (status == DX_OK) {
         *out = yyjson_doc_get_root(doc);
     } else if (found.first) {
-        write->detail = dx_arena_printf(call->arena, "The body is not well-formed JSON: line %u, column %u: %.*s.", found.first->line,
+        write->detail = dx_arena_printf(call->arena, "the body is not well-formed JSON: line %u, column %u: %.*s", found.first->line,
                                         found.first->column, DX_SLICE_ARG(found.first->message));
     }
     return status;
 }
 
+// What is said when nothing more particular was noted.
+static dx_slice usual_detail(const dx_write *write, dx_status status) {
+    const dx_resource_call *call = write->call;
+    size_t count = call->findings.count;
+    switch (status) {
+    case DX_NOT_FOUND:
+        return dx_arena_printf(call->arena, "there is no %.*s with the id \"%.*s\"", DX_SLICE_ARG(call->resource->singular),
+                               DX_SLICE_ARG(call->id));
+    case DX_INVALID:
+        return count == 1 ? DX_SLICE("the request is not valid in one place")
+                          : dx_arena_printf(call->arena, "the request is not valid in %zu places", count);
+    case DX_PRECONDITION_FAILED:
+        return DX_SLICE("the row is not the one that the condition names: read it again");
+    case DX_PRECONDITION_REQUIRED:
+        return DX_SLICE("send If-Match with the entity tag of the row");
+    default:
+        return (dx_slice){NULL, 0};
+    }
+}
+
 void dx_write_fail(dx_write *write, dx_status status) {
     if (status == DX_UNKNOWN_REFERENCE && write->call->findings.count == 0) {
         dx_write_blame(write);
-    } else if (write->detail.size) {
-        dx_resource_fail(write->call, status, "%.*s", DX_SLICE_ARG(write->detail));
+        return;
+    }
+    dx_slice detail = write->detail.size ? write->detail : usual_detail(write, status);
+    if (detail.size) {
+        dx_resource_fail(write->call, status, "%.*s", DX_SLICE_ARG(detail));
     } else {
         dx_resource_fail(write->call, status, NULL);
     }
@@ -204,12 +227,12 @@ static dx_tx_step explain_collision(dx_write *write) {
         dx_diags_add(&write->call->findings, DX_ALREADY_EXISTS, dx_write_pointer(write, field), "%s",
                      field.size == fields.size ? "exists already in another row" : "exists already in another row, in this combination");
     }
-    return dx_write_refuse(write, DX_ALREADY_EXISTS, "Another row has the same %.*s.", DX_SLICE_ARG(fields));
+    return dx_write_refuse(write, DX_ALREADY_EXISTS, "another row has the same %.*s", DX_SLICE_ARG(fields));
 }
 
 dx_tx_step dx_write_explain(dx_write *write) {
     if (write->tx.status == DX_ALREADY_EXISTS) return explain_collision(write);
-    if (write->tx.status == DX_IN_USE) return dx_write_refuse(write, DX_IN_USE, "Rows of other resources refer to this one.");
+    if (write->tx.status == DX_IN_USE) return dx_write_refuse(write, DX_IN_USE, "rows of other resources refer to this one");
     return DX_TX_ROLLBACK;
 }
 

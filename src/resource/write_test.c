@@ -205,7 +205,7 @@ static void hidden_rows_cannot_be_referred_to_and_shown_ones_not_hidden(void **s
     assert_call(create("notes", body), DX_OK);
     dx_resource_call *call = writer_run(w, dx_resource_delete, "parts", bare, NULL);
     assert_call(call, DX_IN_USE);
-    assert_slice(call->detail, "Rows of \"notes\" refer to this one.");
+    assert_slice(call->detail, "rows of \"notes\" refer to this one");
     assert_string_not_equal(writer_show(w, "parts", bare), "");
     assert_call(writer_run(w, dx_resource_merge, "notes", "1", "{\"part_id\":null}"), DX_OK);
     assert_call(writer_run(w, dx_resource_delete, "parts", bare, NULL), DX_OK);
@@ -499,7 +499,7 @@ static void many_rows_are_deleted_together_or_not_at_all(void **state) {
         assert_call(create("things", "[{\"title\":\"a\"},{\"title\":\"b\"},{\"title\":\"c\"},{\"title\":\"d\"}]"), DX_OK);
     dx_resource_call *call = delete_many("things", "id=1,2,99", NULL);
     assert_call(call, DX_NOT_FOUND);
-    assert_slice(call->detail, "There is no row with the id 99; nothing was deleted.");
+    assert_slice(call->detail, "there is no row with the id 99; nothing was deleted");
     assert_call(delete_many("things", "id=1,x", NULL), DX_NOT_FOUND);
     assert_call(delete_many("things", "", NULL), DX_INVALID);
     assert_call(delete_many("things", "price=3", NULL), DX_INVALID);
