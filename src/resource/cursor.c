@@ -117,7 +117,7 @@ dx_slice dx_cursor_write(dx_arena *arena, const uint8_t key[32], uint64_t bindin
     dx_buffer_byte(&bytes, (char)((cursor->backward ? FLAG_BACKWARD : 0) | (cursor->inclusive ? FLAG_INCLUSIVE : 0)));
     put_u64(&bytes, binding);
     for (uint16_t i = 0; i < cursor->count; i++) *too_long |= !put_value(&bytes, cursor->values[i]);
-    uint8_t signature[SIGNATURE_SIZE];
+    uint8_t signature[SIGNATURE_SIZE] = {0};
     if (dx_buffer_status(&bytes) == DX_OK) sign(signature, key, dx_buffer_slice(&bytes));
     dx_buffer_append(&bytes, signature, sizeof signature);
     *too_long |= dx_buffer_status(&bytes) == DX_TOO_LARGE;
