@@ -28,6 +28,11 @@ static bool take_string(struct scan *scan, dx_slice *raw) {
     return true;
 }
 
+static bool ends_scalar(char byte) {
+    static const char ENDS[] = {' ', '\t', '\r', '\n', ',', ':', ']', '}', '"', '[', '{'};
+    return memchr(ENDS, byte, sizeof ENDS) != NULL;
+}
+
 static bool skip_value(struct scan *scan) {
     size_t depth = 0;
     do {
@@ -46,7 +51,7 @@ static bool skip_value(struct scan *scan) {
             if (depth == 0) return false;
             scan->at++;
         } else {
-            while (scan->at < scan->end && strchr(" \t\r\n,:]}\"[{", *scan->at) == NULL) scan->at++;
+            while (scan->at < scan->end && !ends_scalar(*scan->at)) scan->at++;
         }
     } while (depth);
     return true;
@@ -168,7 +173,7 @@ bool dx_json_find(dx_slice text, dx_slice pointer, dx_json_place place, size_t *
         }
     }
     skip_space(&scan);
-    if (scan.at == scan.end || strchr("]},:", *scan.at)) return false;
+    if (scan.at == scan.end || memchr("]},:", *scan.at, 4)) return false;
     const char *found = place != DX_JSON_AT_VALUE && name_at ? name_at : scan.at;
     *offset = (size_t)(found - text.data);
     return true;

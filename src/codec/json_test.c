@@ -167,6 +167,8 @@ static void locating_in_broken_text_ends(void **state) {
         }
         free(exact);
     }
+    uint32_t line, column;
+    assert_false(dx_json_locate(DX_SLICE("[[\0[x]]"), DX_SLICE("/1"), false, &line, &column));
 }
 
 static void pointers_are_followed_as_rfc_6901_says(void **state) {

@@ -133,15 +133,7 @@ static void base64_goes_both_ways(void **state) {
 static void base64_refuses_what_is_not_canonical(void **state) {
     (void)state;
     const char *standard[] = {"Zg", "Zg=", "Zh==", "Zm9=", "Zg==Zg==", "=", "====", "Z===", "Zm9v\n", "-__-", "Z g=", "Zm8=="};
-    const char *url[] = {"Zg==",
-                         "Zh",
-                         "Zm9",
-                         "Z",
-                         "+//+",
-                         "Zm9v Zm9v",
-                         "Zm8=",
-                         "\x80"
-                         "AAA"};
+    const char *url[] = {"Zg==", "Zh", "Zm9", "Z", "+//+", "Zm9v Zm9v", "Zm8=", "\x80@@@"};
     char out[64];
     size_t size;
     for (size_t i = 0; i < DX_COUNT_OF(standard); i++) assert_false(dx_base64_decode(out, &size, dx_slice_str(standard[i]), false));
