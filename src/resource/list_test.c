@@ -338,6 +338,45 @@ static void a_row_that_is_unchanged_is_not_sent(void **state) {
     assert_false(dx_slice_equal(again.etag, tag));
 }
 
+// On a worker's loop: lists that count are read on another thread, reads by key are answered at once.
+static dx_loop *running;
+static void ended_on_loop(dx_resource_call *call) {
+    if (++*(int *)call->owner == 4) dx_loop_stop(running);
+}
+
+static void a_session_answers_on_its_loop(void **state) {
+    fixture *f = *state;
+    int ended = 0;
+    assert_int_equal(dx_loop_create(&running), DX_OK);
+    dx_session *session = dx_store_session(f->store, 0, running);
+    dx_resource_call calls[4];
+    dx_arena *arenas[4];
+    static const char *const queries[] = {"sort=-price&title[like]=*", "price=50&count=exact", "", "cursor=&sort=price&page_size=2"};
+    for (int i = 0; i < 4; i++) {
+        arenas[i] = dx_arena_create(1 << 20);
+        calls[i] = (dx_resource_call){.set = f->set,
+                                      .resource = fixture_resource(f, "products"),
+                                      .session = session,
+                                      .arena = arenas[i],
+                                      .principal = &f->principal,
+                                      .query = dx_slice_str(queries[i]),
+                                      .done = ended_on_loop,
+                                      .owner = &ended};
+        dx_resource_list(&calls[i]);
+    }
+    assert_int_equal(calls[3].http, 200); // brief: before the call returned
+    assert_int_equal(dx_loop_run(running), DX_OK);
+    static const char *const ids[] = {"1 3 2 4", "2 5", "1 2 3 4 5", "4 2"};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(calls[i].status, DX_OK);
+        assert_string_equal(fixture_column(f, &calls[i], "id"), ids[i]);
+        dx_arena_destroy(arenas[i]);
+    }
+    dx_store_close(f->store); // before its loop goes
+    f->store = NULL;
+    dx_loop_destroy(running);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_operator_selects_the_right_rows, setup, teardown),
@@ -349,6 +388,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_owner_sees_only_their_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(a_row_is_read_by_id, setup, teardown),
         cmocka_unit_test_setup_teardown(a_row_that_is_unchanged_is_not_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_session_answers_on_its_loop, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
