@@ -25,7 +25,7 @@ static const dx_column columns[COLUMNS] = {
     [MODIFIED] = {.name = DX_SLICE_INIT("modified"), .type = DX_COLUMN_TIMESTAMP},
     [EXPIRES] = {.name = DX_SLICE_INIT("expires_at"), .type = DX_COLUMN_TIMESTAMP, .required = true, .indexed = true},
 };
-const dx_table dx_idempotency_table = {.name = DX_SLICE_INIT("dx_idempotency"), .columns = columns, .column_count = COLUMNS};
+const dx_table dx_idempotency_table = {.name = DX_SLICE_INIT("duplex_idempotency"), .columns = columns, .column_count = COLUMNS};
 
 static const uint16_t all_columns[COLUMNS] = {ID, FINGERPRINT, STATUS, BODY, ETAG, LOCATION, MODIFIED, EXPIRES};
 

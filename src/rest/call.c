@@ -172,9 +172,9 @@ static dx_verdict refuse_type(dx_exchange *x, dx_slice content_type) {
     bool patch = x->request.method == DX_PATCH;
     const char *wanted = patch ? DX_REST_PATCH_TYPES : "application/json";
     if (content_type.size && content_type.size <= 100) {
-        dx_exchange_fail(x, DX_UNSUPPORTED_MEDIA_TYPE, "the Content-Type here is %s, not %.*s", wanted, DX_SLICE_ARG(content_type));
+        dx_exchange_fail(x, DX_UNSUPPORTED_MEDIA_TYPE, "expected a Content-Type of %s, found %.*s", wanted, DX_SLICE_ARG(content_type));
     } else {
-        dx_exchange_fail(x, DX_UNSUPPORTED_MEDIA_TYPE, "the Content-Type here is %s", wanted);
+        dx_exchange_fail(x, DX_UNSUPPORTED_MEDIA_TYPE, "expected a Content-Type of %s", wanted);
     }
     // RFC 5789 section 3.1, RFC 9110 section 12.5.1
     dx_exchange_field(x, patch ? DX_SLICE("Accept-Patch") : DX_SLICE("Accept"), dx_slice_str(wanted));

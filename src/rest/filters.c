@@ -1,9 +1,11 @@
 // The filters of a list as query parameters: one for each field and operator that makes sense for the field's type.
+#include <stdio.h>
+
 #include "rest/parts.h"
 
 enum { ORDERED = 1, TEXT = 2, TRUTH = 4, JSON = 8, ANY = ORDERED | TEXT | TRUTH };
 
-static const struct {
+static const struct filter {
     const char *before, *behind; // of the field's name
     int kinds;
     bool list, nullable;
@@ -20,6 +22,7 @@ static const struct {
     {"", "[in]", ORDERED | TEXT, true, false, "is one of"},
     {"", "[nin]", ORDERED | TEXT, true, false, "is none of"},
     {"", "[like]", TEXT, false, false, "matches, without regard to case (* or % any run, _ any character, \\ before a plain one)"},
+    {"", "[eq]", ANY, false, false, "equals"}, // only where the bare name is another parameter's
     {"", "[null]", ANY | JSON, false, true, "is null (true) or is not (false)"},
 };
 
@@ -67,21 +70,43 @@ static yyjson_mut_val *list_schema(yyjson_mut_doc *doc, yyjson_mut_val *item) {
     return schema;
 }
 
-static void describe_field(const dx_resource_field *field, yyjson_mut_doc *doc, yyjson_mut_val *parameters) {
+static bool is_parameter(dx_slice name) {
+    static const dx_slice reserved[] = {DX_SLICE_INIT("page"), DX_SLICE_INIT("page_size"), DX_SLICE_INIT("cursor"), DX_SLICE_INIT("count"),
+                                        DX_SLICE_INIT("sort"), DX_SLICE_INIT("fields"),    DX_SLICE_INIT("expand")};
+    for (size_t i = 0; i < DX_COUNT_OF(reserved); i++) {
+        if (dx_slice_equal(name, reserved[i])) return true;
+    }
+    return false;
+}
+
+// Whether a filter's name means that filter: `min_price` is a field when there is one of that name.
+static bool applies(const dx_resource *resource, const dx_resource_field *field, const struct filter *filter) {
+    if (!(filter->kinds & kind_of(field->type))) return false;
+    if (filter->nullable && field->required && !field->nullable) return false;
+    bool equal = strcmp(filter->behind, "[eq]") == 0, bare = !*filter->before && !*filter->behind;
+    if (equal || bare) return is_parameter(field->name) == equal;
+    if (!*filter->before) return true;
+    char name[128];
+    int size = snprintf(name, sizeof name, "%s%.*s", filter->before, DX_SLICE_ARG(field->name));
+    return size > 0 && (size_t)size < sizeof name && !dx_map_get(&resource->field_names, dx_slice_of(name, (size_t)size));
+}
+
+static void describe_field(const dx_resource *resource, const dx_resource_field *field, yyjson_mut_doc *doc, yyjson_mut_val *parameters) {
     for (size_t i = 0; i < DX_COUNT_OF(filters); i++) {
-        if (!(filters[i].kinds & kind_of(field->type)) || (filters[i].nullable && field->required && !field->nullable)) continue;
-        yyjson_mut_val *name = dx_rest_text(doc, "%s%.*s%s", filters[i].before, DX_SLICE_ARG(field->name), filters[i].behind);
-        yyjson_mut_val *schema = value_schema(doc, filters[i].nullable ? DX_COLUMN_BOOLEAN : field->type);
-        if (filters[i].list) schema = list_schema(doc, schema);
+        const struct filter *filter = &filters[i];
+        if (!applies(resource, field, filter)) continue;
+        yyjson_mut_val *name = dx_rest_text(doc, "%s%.*s%s", filter->before, DX_SLICE_ARG(field->name), filter->behind);
+        yyjson_mut_val *schema = value_schema(doc, filter->nullable ? DX_COLUMN_BOOLEAN : field->type);
+        if (filter->list) schema = list_schema(doc, schema);
         yyjson_mut_val *parameter = dx_rest_add_parameter(doc, parameters, name, NULL, schema);
-        if (filters[i].list) yyjson_mut_obj_add_bool(doc, parameter, "explode", false);
+        if (filter->list) yyjson_mut_obj_add_bool(doc, parameter, "explode", false);
         yyjson_mut_obj_add_val(doc, parameter, "description",
-                               dx_rest_text(doc, "Rows whose %.*s %s.", DX_SLICE_ARG(field->name), filters[i].about));
+                               dx_rest_text(doc, "Rows whose %.*s %s.", DX_SLICE_ARG(field->name), filter->about));
     }
 }
 
 void dx_rest_describe_filters(const dx_resource *resource, yyjson_mut_doc *doc, yyjson_mut_val *parameters) {
     for (uint16_t f = 0; f < resource->field_count; f++) {
-        if (!resource->fields[f].write_only) describe_field(&resource->fields[f], doc, parameters);
+        if (!resource->fields[f].write_only) describe_field(resource, &resource->fields[f], doc, parameters);
     }
 }
