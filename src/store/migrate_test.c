@@ -94,6 +94,15 @@ static void indexes_over_several_columns_are_kept(void **state) {
     sql(f, "INSERT INTO things(name,size) VALUES('a',1)");
 }
 
+// Lists are sorted by a column and then by id, so an index must be able to do that.
+static void an_index_ends_in_the_id(void **state) {
+    fixture *f = *state;
+    const dx_column columns[] = {COLUMN("id", TEXT), COLUMN("size", INTEGER, .indexed = true)};
+    const dx_table table = {.name = S("named"), .columns = columns, .column_count = 2};
+    (void)test_migrate(f->store, &table);
+    expect(f, "SELECT group_concat(name) FROM pragma_index_info('named:size')", "size,id");
+}
+
 static void a_renamed_column_keeps_its_values_and_stays_renamed(void **state) {
     fixture *f = *state;
     (void)test_migrate(f->store, THINGS(TEXT("name")));
@@ -291,6 +300,7 @@ int main(void) {
         TEST(tables_are_made_and_then_left_alone),
         TEST(columns_and_indexes_are_added_and_indexes_dropped),
         TEST(indexes_over_several_columns_are_kept),
+        TEST(an_index_ends_in_the_id),
         TEST(a_renamed_column_keeps_its_values_and_stays_renamed),
         TEST(a_required_column_is_filled_from_its_fallback),
         TEST(types_change_where_nothing_is_lost),

@@ -237,6 +237,20 @@ static void a_condition_of_thousands_of_items_runs(void **state) {
     assert_string_equal(names_where(f, &any, &two, 1, NULL), "banana;");
 }
 
+static void a_pattern_that_is_too_long_is_invalid(void **state) {
+    fixture *f = *state;
+    static char pattern[5000];
+    memset(pattern, '%', sizeof pattern);
+    static const dx_expr like = {.kind = DX_EXPR_COMPARE, .column = ITEM_NAME, .compare = DX_LIKE};
+    add_named(f);
+    dx_query query = DX_QUERY_INIT(DX_QUERY_COUNT, &test_items);
+    query.where = &like;
+    test_tx tx;
+    test_tx_init(&tx, DX_TX_READ);
+    (void)test_tx_add(&tx, test_keep(f->store, &query), 1, DX_TEXT_VALUE(dx_slice_of(pattern, sizeof pattern)));
+    assert_int_equal(test_run(f->store, &tx), DX_INVALID);
+}
+
 static void nulls_come_first_ascending_and_last_descending(void **state) {
     fixture *f = *state;
     add_named(f);
@@ -546,6 +560,7 @@ int main(void) {
         TEST(comparisons_mean_what_the_contract_says),
         TEST(lists_and_nested_conditions_work),
         TEST(a_condition_of_thousands_of_items_runs),
+        TEST(a_pattern_that_is_too_long_is_invalid),
         TEST(nulls_come_first_ascending_and_last_descending),
         TEST(limits_offsets_and_counts_work),
         TEST(updates_set_bump_and_return),

@@ -52,12 +52,16 @@ static dx_status refuse(dx_sqlite *store, dx_diags *diags, dx_status status, con
     return status;
 }
 
-// Made by us, so that it is nobody else's to read from the first moment; SQLite gives its companions the same mode.
+// Made by us, so that it is nobody else's to read from the first moment; SQLite gives its companions the same mode. A file that is there is
+// not opened: closing it again would drop the locks that this process may hold on it (POSIX).
 static dx_status make_file(dx_sqlite *store, dx_diags *diags) {
-    int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return refuse(store, diags, DX_STORE_UNAVAILABLE, strerror(errno));
-    (void)close(fd);
-    return DX_OK;
+    int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        (void)close(fd);
+        return DX_OK;
+    }
+    if (errno == EEXIST && access(store->path, R_OK | W_OK) == 0) return DX_OK;
+    return refuse(store, diags, DX_STORE_UNAVAILABLE, strerror(errno));
 }
 
 static int64_t ask_number(sqlite3 *db, const char *sql, int *code) {

@@ -255,10 +255,11 @@ static dx_status migrate(dx_migration *migration, const dx_table *const *tables,
         report->unchanged = count;
         return DX_OK;
     }
-    // Outside of the transaction, where SQLite takes it.
-    (void)sqlite3_exec(migration->conn->db, "PRAGMA foreign_keys=OFF", NULL, NULL, NULL);
+    // Outside of the transaction, where SQLite takes it. The schema is read through with each table made: it must fit in the cache.
+    (void)sqlite3_exec(migration->conn->db, "PRAGMA foreign_keys=OFF; PRAGMA cache_size=-32768", NULL, NULL, NULL);
     status = change(migration, plans, count, report);
-    (void)sqlite3_exec(migration->conn->db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
+    (void)sqlite3_exec(migration->conn->db, "PRAGMA foreign_keys=ON; PRAGMA cache_size=-1024", NULL, NULL, NULL);
+    (void)sqlite3_db_release_memory(migration->conn->db);
     return status;
 }
 
