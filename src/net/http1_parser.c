@@ -230,13 +230,14 @@ static dx_http1_event step_chunks(dx_http1_parser *parser, dx_slice *input, bool
     if (llhttp_get_errno(&parser->llhttp) == HPE_PAUSED) llhttp_resume(&parser->llhttp);
     const char *data = input->data;
     llhttp_errno_t error = llhttp_execute(&parser->llhttp, data, input->size);
-    if (error != HPE_OK && error != HPE_PAUSED) return fail_llhttp(parser, error, data);
-    *stopped = error == HPE_PAUSED;
+    *stopped = error != HPE_OK;
     size_t used = *stopped ? (size_t)(llhttp_get_error_pos(&parser->llhttp) - data) : input->size;
     *input = dx_slice_from(*input, used);
-    parser->body += parser->piece.size;
+    // What is not the piece came before it: measured without the piece, so that how the bytes are cut makes no difference.
     parser->framing += used - parser->piece.size;
     if (parser->framing > DX_HTTP1_FRAMING_CAP + 8 * parser->body) return fail(parser, DX_BAD_REQUEST, "too much chunk framing");
+    if (error != HPE_OK && error != HPE_PAUSED) return fail_llhttp(parser, error, data);
+    parser->body += parser->piece.size;
     return parser->piece.size ? DX_HTTP1_BODY : DX_HTTP1_MORE;
 }
 

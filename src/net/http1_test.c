@@ -411,7 +411,7 @@ static void client_gone_while_it_should_read_closes_unsent(void **state) {
     for (size_t i = 0; i < 2; i++) {
         char request[100];
         (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" H END, paths[i]);
-        int fd = client_open(&s);
+        int fd = client_open_small(&s);
         client_send(fd, request);
         assert_int_equal(recv(fd, out, 1000, MSG_WAITALL), 1000);
         reset_client(fd);

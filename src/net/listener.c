@@ -3,14 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "net/address.h"
 #include "net/http1.h"
 
-#define ACCEPTS_A_TURN 64
-#define ACCEPT_PAUSE   (100 * DX_MILLISECOND) // when the system has nothing left to accept with
+#define ACCEPTS_A_TURN  64
+#define HEAD_BYTES_MOST (16u << 20)
+#define ACCEPT_PAUSE    (100 * DX_MILLISECOND) // when the system has nothing left to accept with
 
 // --- lists, buffers, the date ----------------------------------------------------------------------------------------------
 
@@ -106,6 +108,12 @@ static bool close_oldest_idle(dx_listener *listener) {
     return true;
 }
 
+// accept(2) says EMFILE before it looks whether there is anybody to accept.
+static bool somebody_waits(const dx_listener *listener) {
+    struct pollfd waiting = {.fd = listener->fd, .events = POLLIN};
+    return poll(&waiting, 1, 0) == 1;
+}
+
 // No descriptor is left. One is made free: the oldest idle connection's, or else ours in reserve, with which the newcomer is taken and
 // closed, for left in the queue it would wake us for ever. False when nothing helps.
 static bool make_room(dx_listener *listener) {
@@ -141,6 +149,7 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
         if (fd >= 0) {
             take_connection(listener, fd, &address);
         } else if (errno == EMFILE || errno == ENFILE) {
+            if (!somebody_waits(listener)) return;
             if (make_room(listener)) continue;
             pause_accepting(listener);
             return;
@@ -168,14 +177,19 @@ static void free_listener(dx_listener *listener) {
     dx_memory_free(listener);
 }
 
+static dx_status refuse(dx_diags *diags, const char *what, const char *advice) {
+    dx_diag *diag = dx_diags_add(diags, DX_INVALID, DX_SLICE("/server/listen"), "%s", what);
+    if (diag) diag->suggestion = dx_slice_str(advice);
+    return DX_INVALID;
+}
+
 static dx_status open_listener(dx_listener *listener, dx_diags *diags) {
     const dx_listener_options *options = &listener->options;
     dx_address address;
     if (!dx_address_read(&address, options->host, options->port)) {
-        dx_diag *diag = dx_diags_add(diags, DX_INVALID, DX_SLICE("/server/listen"), "\"%s\" is not an address", options->host);
-        if (diag) diag->suggestion = DX_SLICE("give an IPv4 or IPv6 address, or localhost");
-        return DX_INVALID;
+        return refuse(diags, "the host to listen on is not an address", "give an IPv4 or IPv6 address, or localhost");
     }
+    if (options->limits.head_bytes > HEAD_BYTES_MOST) return refuse(diags, "heads of more than 16 MiB are not taken", "lower head_bytes");
     dx_status status = dx_address_listen(&listener->fd, &address, options->reuse_port, options->probe, diags);
     if (status != DX_OK) return status;
     listener->port = dx_address_bound_port(listener->fd);

@@ -299,15 +299,24 @@ void server_stop(server *s, dx_nanos grace) {
 
 // --- the client ------------------------------------------------------------------------------------------------------------
 
-int client_open(const server *s) {
+static int open_with(const server *s, int receive_bytes) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(s->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {.tv_sec = PATIENCE};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
+    if (receive_bytes) assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+int client_open(const server *s) {
+    return open_with(s, 0);
+}
+
+int client_open_small(const server *s) {
+    return open_with(s, 4096);
 }
 
 void client_send_bytes(int fd, const char *data, size_t size) {

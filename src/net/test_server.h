@@ -14,9 +14,9 @@
 
 #include "net/http_server.h"
 
-#define SERVER_BIG    (8u << 20)
+#define SERVER_BIG    (16u << 20) // more than two sockets' buffers take
 #define SERVER_PIECE  30000u
-#define SERVER_PIECES 100u
+#define SERVER_PIECES 400u
 
 typedef enum server_count {
     BEGUN,
@@ -57,6 +57,7 @@ void server_run(server *s, void (*fn)(server *s)); // on the loop's thread; retu
 int count_descriptors(void);
 
 int client_open(const server *s);
+int client_open_small(const server *s); // takes little before it reads
 void client_send(int fd, const char *text);
 void client_send_bytes(int fd, const char *data, size_t size);
 // Reads one response (to a request that was not HEAD) into `out`, whole; fails the test when it does not come or is malformed.
