@@ -6,13 +6,13 @@
 #include "net/http1_trace.c" // made for tests: no library has it
 
 // The reason of a refusal may depend on which of two caps is looked at first; its status may not.
-static void cut_reason(dx_buffer *trace) {
+static void cut_reason(dx_buffer *text) {
     static const char error[] = "\nERROR 400";
-    FUZZ_CHECK(dx_buffer_status(trace) == DX_OK);
-    dx_buffer_byte(trace, 0);
-    size_t line = trace->size < 2 ? 0 : trace->size - 2;
-    while (line > 0 && trace->data[line - 1] != '\n') line--;
-    if (strncmp(trace->data + line, error + 1, 6) == 0) trace->size = line + sizeof error - 2;
+    FUZZ_CHECK(dx_buffer_status(text) == DX_OK);
+    dx_buffer_byte(text, 0);
+    size_t line = text->size < 2 ? 0 : text->size - 2;
+    while (line > 0 && text->data[line - 1] != '\n') line--;
+    if (strncmp(text->data + line, error + 1, 6) == 0) text->size = line + sizeof error - 2;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
