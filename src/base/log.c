@@ -119,22 +119,42 @@ static void add_bare(dx_log_record *record, const char *name, const char *value,
     record->truncated = true;
 }
 
+static void add_integer(dx_log_record *record, const char *name, int64_t value) {
+    char digits[20], *end = digits + sizeof digits, *start = end;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do *--start = (char)('0' + left % 10);
+    while (left /= 10);
+    if (value < 0) *--start = '-';
+    add_bare(record, name, start, (size_t)(end - start));
+}
+
 static void put_digits(char *out, int width, uint32_t value) {
     for (int i = width; i-- > 0; value /= 10) out[i] = (char)('0' + value % 10);
 }
 
+// The calendar is worked out once a second and thread; within the second only the microseconds change.
 static void put_time(dx_log_record *record) {
-    dx_civil now = dx_civil_from_utc(dx_clock_utc());
-    char text[] = "{\"time\":\"0000-00-00T00:00:00.000000Z\"";
-    char *at = text + sizeof("{\"time\":\"") - 1;
-    put_digits(at, 4, (uint32_t)now.year);
-    put_digits(at + 5, 2, now.month);
-    put_digits(at + 8, 2, now.day);
-    put_digits(at + 11, 2, now.hour);
-    put_digits(at + 14, 2, now.minute);
-    put_digits(at + 17, 2, now.second);
-    put_digits(at + 20, 6, now.micros);
-    put(record, text, sizeof text - 1);
+    static const char FORM[] = "{\"time\":\"0000-00-00T00:00:00.000000Z\"";
+    enum { TIME_AT = sizeof("{\"time\":\"") - 1, MICROS_AT = TIME_AT + 20 };
+    static _Thread_local struct {
+        char text[sizeof FORM];
+        int64_t second;
+    } last = {.second = INT64_MIN};
+    dx_micros_utc now = dx_clock_utc();
+    if (now / 1000000 != last.second) {
+        dx_civil civil = dx_civil_from_utc(now);
+        char *at = last.text + TIME_AT;
+        memcpy(last.text, FORM, sizeof FORM);
+        put_digits(at, 4, (uint32_t)civil.year);
+        put_digits(at + 5, 2, civil.month);
+        put_digits(at + 8, 2, civil.day);
+        put_digits(at + 11, 2, civil.hour);
+        put_digits(at + 14, 2, civil.minute);
+        put_digits(at + 17, 2, civil.second);
+        last.second = now / 1000000;
+    }
+    put_digits(last.text + MICROS_AT, 6, (uint32_t)(now % 1000000));
+    put(record, last.text, sizeof FORM - 1);
 }
 
 void dx_log_begin(dx_log_record *record, dx_log_level level, const char *event) {
@@ -155,9 +175,7 @@ void dx_log_int(dx_log_record *record, const char *name, int64_t value) {
         add_text(record, name, DX_SLICE("[redacted]"));
         return;
     }
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    add_bare(record, name, digits, (size_t)size);
+    add_integer(record, name, value);
 }
 
 void dx_log_bool(dx_log_record *record, const char *name, bool value) {
@@ -165,9 +183,7 @@ void dx_log_bool(dx_log_record *record, const char *name, bool value) {
 }
 
 void dx_log_micros(dx_log_record *record, const char *name, dx_nanos duration) {
-    char digits[24];
-    int size = snprintf(digits, sizeof digits, "%lld", (long long)(duration / DX_MICROSECOND));
-    add_bare(record, name, digits, (size_t)size);
+    add_integer(record, name, duration / DX_MICROSECOND);
 }
 
 void dx_log_end(dx_log_record *record) {

@@ -43,19 +43,34 @@ static dx_slice next_word(dx_slice *rest) {
     return word;
 }
 
+static char lower(char byte) {
+    return upper(byte) ? (char)(byte | 0x20) : byte;
+}
+
+// Every field of every line is asked about: length and first letter rule out nearly all.
 static bool listed(dx_slice word, const dx_slice *list, size_t count) {
+    char first = lower(word.data[0]);
     for (size_t i = 0; i < count; i++) {
-        if (dx_slice_equal_nocase(word, list[i])) return true;
+        if (word.size == list[i].size && first == list[i].data[0] && dx_slice_equal_nocase(word, list[i])) return true;
     }
     return false;
+}
+
+static bool secret_word(dx_slice word) {
+    // The letters that words of the list begin with, as bits from 'a' on; and no word of it is shorter than three.
+    static const uint32_t FIRSTS = 1u << ('a' - 'a') | 1u << ('b' - 'a') | 1u << ('c' - 'a') | 1u << ('i' - 'a') | 1u << ('j' - 'a') |
+                                   1u << ('p' - 'a') | 1u << ('r' - 'a') | 1u << ('s' - 'a') | 1u << ('t' - 'a');
+    unsigned letter = (unsigned)(lower(word.data[0]) - 'a');
+    return word.size > 2 && letter < 26 && (FIRSTS >> letter & 1) && listed(word, SECRET_WORDS, DX_COUNT_OF(SECRET_WORDS));
 }
 
 // "api key", "privateKey", "SECRET-KEY": a key that is named by what it opens.
 static bool secret_pair(dx_slice first, dx_slice second) {
     static const dx_slice KINDS[] = {DX_SLICE_INIT("api"), DX_SLICE_INIT("private"), DX_SLICE_INIT("access"), DX_SLICE_INIT("signing"),
                                      DX_SLICE_INIT("encryption")};
+    if (second.size < 3 || lower(second.data[0]) != 'k') return false;
     bool key = dx_slice_equal_nocase(second, DX_SLICE("key")) || dx_slice_equal_nocase(second, DX_SLICE("keys"));
-    return key && listed(first, KINDS, DX_COUNT_OF(KINDS));
+    return key && first.size && listed(first, KINDS, DX_COUNT_OF(KINDS));
 }
 
 bool dx_log_is_secret(dx_slice name) {
@@ -64,8 +79,8 @@ bool dx_log_is_secret(dx_slice name) {
     for (size_t i = 0; i < WORDS_CAP && name.size; i++) {
         dx_slice word = next_word(&name);
         if (word.size == 0) break;
-        if (listed(word, SECRET_WORDS, DX_COUNT_OF(SECRET_WORDS)) || secret_pair(previous, word)) secret = true;
+        if (secret_word(word) || secret_pair(previous, word)) secret = true;
         previous = word;
     }
-    return secret && (name.size || !listed(previous, HARMLESS_ENDS, DX_COUNT_OF(HARMLESS_ENDS)));
+    return secret && (name.size || previous.size == 0 || !listed(previous, HARMLESS_ENDS, DX_COUNT_OF(HARMLESS_ENDS)));
 }
