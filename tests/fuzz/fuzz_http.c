@@ -27,10 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         dx_buffer_init(&traces[i], NULL, 1 << 20);
         dx_http1_trace(&traces[i], dx_slice_of((const char *)data, size), steps[i], &limits);
         cut_reason(&traces[i]);
-        if (i > 0 && !dx_slice_equal(dx_buffer_slice(&traces[0]), dx_buffer_slice(&traces[i]))) {
-            fprintf(stderr, "whole:\n%s\nin steps of %zu:\n%s\n", traces[0].data, steps[i], traces[i].data);
-            FUZZ_CHECK(!"the cut makes no difference");
-        }
+        bool cut_makes_no_difference = dx_slice_equal(dx_buffer_slice(&traces[0]), dx_buffer_slice(&traces[i]));
+        if (!cut_makes_no_difference) fprintf(stderr, "whole:\n%s\nin steps of %zu:\n%s\n", traces[0].data, steps[i], traces[i].data);
+        FUZZ_CHECK(cut_makes_no_difference);
     }
     for (size_t i = 0; i < 3; i++) dx_buffer_deinit(&traces[i]);
     return 0;
