@@ -197,7 +197,7 @@ static const expansion *leads_back(const reading *r, const dx_source *source, dx
 static yyjson_mut_val *local_reference(assembly *a, const reading *r, yyjson_val *value, dx_slice base, dx_slice rest) {
     static const char plain[] = "/~!$&'()*+,;=:@-._";
     dx_buffer text;
-    dx_buffer_init(&text, a->definition->arena, DX_DEFINITION_BYTES_CAP);
+    dx_buffer_init(&text, a->definition->work, DX_DEFINITION_BYTES_CAP);
     dx_buffer_byte(&text, '#');
     for (int half = 0; half < 2; half++) {
         dx_slice part = half ? rest : base;
@@ -253,7 +253,7 @@ static bool mixes(yyjson_val *value, yyjson_val *target) {
 // A copy of `target`, put where the walk stands.
 static yyjson_mut_val *expand(assembly *a, const reading *r, const dx_source *source, dx_slice pointer, yyjson_val *target) {
     if (++a->expansions > EXPANSIONS_CAP) return too_large(a);
-    expansion e = {r->within, source, pointer, dx_arena_copy(a->definition->arena, here(a))};
+    expansion e = {r->within, source, pointer, dx_arena_copy(a->definition->work, here(a))};
     if (!e.placed.data || dx_mount_add(a->definition, here(a), source, pointer) != DX_OK) return stop(a, DX_NO_MEMORY);
     reading inner = {source, &e, r->mode, r->depth + 1};
     return walk(a, &inner, target);
@@ -286,7 +286,7 @@ static const dx_source *source_of(assembly *a, const reading *r, const reference
     const dx_source *source = r->source;
     dx_slice path, problem = {0};
     if (!ref->path.size) return source;
-    dx_status status = dx_percent_decode(&path, a->definition->arena, ref->path, false);
+    dx_status status = dx_percent_decode(&path, a->definition->work, ref->path, false);
     if (status == DX_BAD_REQUEST) problem = DX_SLICE("a percent escape is broken");
     if (status == DX_OK && ref->has_scheme) {
         status = DX_INVALID;
@@ -306,7 +306,7 @@ static yyjson_mut_val *follow(assembly *a, const reading *r, yyjson_val *value, 
     dx_slice pointer = {"", 0};
     const dx_source *source = source_of(a, r, ref);
     if (!source) return a->status == DX_OK ? refused(a) : NULL;
-    if (ref->fragment.size && dx_percent_decode(&pointer, a->definition->arena, ref->fragment, false) == DX_NO_MEMORY)
+    if (ref->fragment.size && dx_percent_decode(&pointer, a->definition->work, ref->fragment, false) == DX_NO_MEMORY)
         return stop(a, DX_NO_MEMORY);
     if (r->mode == SCHEMA && source == a->definition->main) return local_reference(a, r, value, (dx_slice){"", 0}, pointer);
     const expansion *back = leads_back(r, source, pointer);
@@ -359,9 +359,9 @@ static yyjson_mut_val *walk(assembly *a, const reading *r, yyjson_val *value) {
 }
 
 dx_status dx_definition_assemble(dx_definition *definition) {
-    assembly a = {.definition = definition, .out = dx_json_mut_doc(definition->arena)};
+    assembly a = {.definition = definition, .out = dx_json_mut_doc(definition->work)};
     if (!a.out) return DX_NO_MEMORY;
-    dx_buffer_init(&a.at, definition->arena, DX_DEFINITION_BYTES_CAP);
+    dx_buffer_init(&a.at, definition->work, DX_DEFINITION_BYTES_CAP);
     dx_status status = dx_mount_add(definition, (dx_slice){"", 0}, definition->main, (dx_slice){"", 0});
     if (status != DX_OK) return status;
     reading root = {.source = definition->main, .mode = PLAIN};

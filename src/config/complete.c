@@ -68,7 +68,7 @@ static unsigned wants(const completion *c, yyjson_val *schema, int hops) {
 
 static void set_number(completion *c, yyjson_mut_val *value, dx_slice text) {
     yyjson_doc *document;
-    dx_status status = dx_json_read(&document, c->definition->arena, text, NULL, NULL);
+    dx_status status = dx_json_read(&document, c->definition->work, text, NULL, NULL);
     if (status == DX_NO_MEMORY) c->status = status;
     yyjson_val *number = status == DX_OK ? yyjson_doc_get_root(document) : NULL;
     if (yyjson_is_uint(number))
@@ -183,7 +183,7 @@ static void add_sections(completion *c, yyjson_mut_val *root) {
 
 dx_status dx_definition_complete(dx_definition *definition) {
     completion c = {.definition = definition, .out = definition->building};
-    dx_buffer_init(&c.at, definition->arena, DX_DEFINITION_BYTES_CAP);
+    dx_buffer_init(&c.at, definition->work, DX_DEFINITION_BYTES_CAP);
     if (yyjson_mut_is_obj(definition->built)) add_sections(&c, definition->built);
     complete(&c, definition->built, definition->schema);
     return c.status == DX_OK && dx_buffer_status(&c.at) != DX_OK ? DX_NO_MEMORY : c.status;

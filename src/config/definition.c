@@ -8,8 +8,8 @@
 
 static dx_status compile_schema(dx_definition *definition, const dx_schema **out) {
     dx_diags found;
-    dx_diags_init(&found, definition->arena);
-    dx_schema_set *set = dx_schema_set_create(definition->arena, true);
+    dx_diags_init(&found, definition->work);
+    dx_schema_set *set = dx_schema_set_create(definition->work, true);
     if (!set) return DX_NO_MEMORY;
     dx_status status = dx_schema_set_add(set, (dx_slice){"", 0}, definition->schema);
     if (status == DX_OK) status = dx_schema_compile(out, set, (dx_slice){"", 0}, &found);
@@ -40,9 +40,9 @@ static void take_over(dx_definition *definition, const dx_diag *diag) {
 static dx_status validate(dx_definition *definition) {
     const dx_schema *schema;
     dx_diags found;
-    dx_diags_init(&found, definition->arena);
+    dx_diags_init(&found, definition->work);
     dx_status status = compile_schema(definition, &schema);
-    if (status == DX_OK) status = dx_schema_validate(schema, dx_definition_root(definition), definition->arena, NULL, &found);
+    if (status == DX_OK) status = dx_schema_validate(schema, dx_definition_root(definition), definition->work, NULL, &found);
     if (status != DX_INVALID) return status;
     size_t kept = 0;
     for (const dx_diag *diag = found.first; diag; diag = diag->next, kept++) take_over(definition, diag);
@@ -59,7 +59,7 @@ static dx_status freeze(dx_definition *definition) {
 
 static dx_status run_stages(dx_definition *definition, const dx_section *const *sections, size_t count) {
     dx_slice problem = {0};
-    dx_status status = dx_whole_schema(&definition->schema, definition->arena, sections, count, &problem);
+    dx_status status = dx_whole_schema(&definition->schema, definition->work, sections, count, &problem);
     if (problem.size) dx_definition_refuse_line(definition, (dx_slice){"", 0}, 0, 0, "%.*s", DX_SLICE_ARG(problem));
     if (status == DX_OK) status = dx_source_open_main(definition);
     if (status == DX_OK) status = dx_dotenv_read(definition);
@@ -78,7 +78,7 @@ static dx_definition *definition_create(const char *path, const dx_definition_op
         dx_arena_destroy(arena);
         return NULL;
     }
-    *definition = (dx_definition){.arena = arena, .path = copy, .options = options, .diags = diags};
+    *definition = (dx_definition){.arena = arena, .work = dx_arena_create(ARENA_CAP), .path = copy, .options = options, .diags = diags};
     dx_map_init(&definition->sources, arena);
     dx_map_init(&definition->mounts, arena);
     dx_map_init(&definition->taints, arena);
@@ -92,7 +92,9 @@ dx_status dx_definition_load(dx_definition **out, const char *path, const dx_sec
     *out = NULL;
     dx_definition *definition = definition_create(path, options, diags);
     if (!definition) return DX_NO_MEMORY;
-    dx_status status = run_stages(definition, sections, count);
+    dx_status status = definition->work ? run_stages(definition, sections, count) : DX_NO_MEMORY;
+    dx_arena_destroy(definition->work);
+    definition->work = NULL;
     if (status != DX_OK) {
         dx_definition_destroy(definition);
         return status;

@@ -10,7 +10,7 @@ typedef struct dx_source {
     dx_slice name;   // as messages call it: the definition's own path, others relative to the same folder
     dx_slice folder; // of its name below the definition's folder, with a final slash or empty: what its references are relative to
     dx_slice text;
-    yyjson_val *root; // NULL: it could not be read, and that has been said
+    yyjson_val *root; // for the load only; NULL: it could not be read, and that has been said
 } dx_source;
 
 // Where a part of the definition comes from: the value at the mount's pointer stood at `pointer` in `source`.
@@ -29,6 +29,7 @@ typedef enum dx_taint {
 
 struct dx_definition {
     dx_arena *arena;
+    dx_arena *work; // for the load only
     const char *path;
     dx_slice folder;      // of the definition, with a final slash, or empty for the working folder
     dx_slice real_folder; // the same without symbolic links, with a final slash
@@ -42,8 +43,8 @@ struct dx_definition {
     dx_slice dotenv_name;
     const dx_definition_options *options;
     dx_diags *diags;
-    size_t findings; // of this load
-    yyjson_mut_doc *building;
+    size_t findings;          // of this load
+    yyjson_mut_doc *building; // these three in `work`
     yyjson_mut_val *built;
     yyjson_val *schema; // the whole definition's
     yyjson_doc *document;

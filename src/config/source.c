@@ -43,8 +43,8 @@ static dx_slice folder_of(dx_slice path) {
 static dx_status parse(dx_definition *definition, dx_source *source) {
     yyjson_doc *document;
     dx_diags found;
-    dx_diags_init(&found, definition->arena);
-    dx_status status = dx_json_read(&document, definition->arena, source->text, NULL, &found);
+    dx_diags_init(&found, definition->work);
+    dx_status status = dx_json_read(&document, definition->work, source->text, NULL, &found);
     if (status == DX_OK) source->root = yyjson_doc_get_root(document);
     if (status == DX_OK || status == DX_NO_MEMORY) return status;
     for (const dx_diag *diag = found.first; diag; diag = diag->next)

@@ -147,7 +147,7 @@ dx_status dx_variable_substitute(dx_definition *definition, dx_slice text, dx_sl
     if (!text.size || !memmem(text.data, text.size, "${", 2)) return DX_OK;
     dx_buffer buffer;
     bool complete = true;
-    dx_buffer_init(&buffer, definition->arena, DX_DEFINITION_BYTES_CAP);
+    dx_buffer_init(&buffer, definition->work, DX_DEFINITION_BYTES_CAP);
     for (dx_slice rest = text; rest.size;) {
         if (dx_slice_starts(rest, DX_SLICE("$${"))) {
             DX_BUFFER_LIT(&buffer, "${");
