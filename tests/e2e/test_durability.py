@@ -64,7 +64,7 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(serve):
 
 
 def test_requests_being_answered_at_shutdown_are_finished(serve):
-    server = serve(DEFINITION)
+    server = serve(DEFINITION, "--workers", "1")
     connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
     body = json.dumps({"n": 1})
     connection.putrequest("POST", "/api/v1/things")

@@ -143,7 +143,7 @@ def test_a_half_closed_client_gets_its_answer(server):
 
 
 def test_slow_clients_are_cut_off_and_do_not_hold_others(serve):
-    definition = dict(DEFINITION, server={"store": "sqlite:test.db", "limits": {"head_time": "200ms", "idle_time": "200ms", "body_stall": "200ms"}})
+    definition = dict(DEFINITION, server={"store": "sqlite:test.db", "timeouts": {"head": "200ms", "idle": "200ms", "body_stall": "200ms"}})
     server = serve(definition)
     slow = []
     for start in (b"GET /livez HT", b"", b"POST /api/v1/things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"):
