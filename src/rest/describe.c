@@ -1,7 +1,5 @@
 // What each route says of itself: an Operation Object of OpenAPI 3.1 with its parameters, bodies, answers and the errors of its own. Errors
 // that every operation has are added by the server.
-#include <ctype.h>
-
 #include "rest/parts.h"
 
 // --- pieces ----------------------------------------------------------------------------------------------------------------
@@ -110,13 +108,11 @@ typedef struct description {
     yyjson_mut_val *object, *parameters, *responses;
 } description;
 
+// `%.*s` in the summary is the resource's name.
 static description describe(const void *conf, yyjson_mut_doc *doc, yyjson_mut_val *object, const char *summary, const char *about) {
     const dx_rest_resource *self = conf;
     description d = {.self = self, .resource = self->resource, .doc = doc, .object = object};
-    char singular[128];
-    size_t size = d.resource->singular.size < sizeof singular ? d.resource->singular.size : sizeof singular;
-    for (size_t i = 0; i < size; i++) singular[i] = (char)tolower((unsigned char)d.resource->singular.data[i]);
-    yyjson_mut_obj_add_val(doc, object, "summary", dx_rest_text(doc, summary, (int)size, singular));
+    yyjson_mut_obj_add_val(doc, object, "summary", dx_rest_text(doc, summary, DX_SLICE_ARG(d.resource->name)));
     if (about) yyjson_mut_obj_add_str(doc, object, "description", about);
     yyjson_mut_arr_add_val(yyjson_mut_obj_add_arr(doc, object, "tags"), slice_text(doc, d.resource->name));
     d.parameters = yyjson_mut_obj_add_arr(doc, object, "parameters");
@@ -184,8 +180,7 @@ static void add_sort(const description *d) {
 
 void dx_rest_describe_list(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "List rows of %.*s", NULL);
-    yyjson_mut_obj_put(object, yyjson_mut_str(doc, "summary"), dx_rest_text(doc, "List %.*s", DX_SLICE_ARG(d.resource->name)));
+    description d = describe(conf, doc, object, "List %.*s", NULL);
     add_page_parameters(&d);
     add_sort(&d);
     add_view_parameters(&d);
@@ -200,7 +195,7 @@ void dx_rest_describe_list(const void *conf, const dx_operation *operation, yyjs
 
 void dx_rest_describe_read(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Read one %.*s", NULL);
+    description d = describe(conf, doc, object, "Read one of %.*s", NULL);
     add_id(d.resource, doc, d.parameters);
     add_view_parameters(&d);
     add_read_fields(&d, true);
@@ -264,8 +259,8 @@ static yyjson_mut_val *either(const description *d, yyjson_mut_val *one, yyjson_
 
 void dx_rest_describe_create(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d =
-        describe(conf, doc, object, "Create a %.*s", "One row, or an array of rows that are created in one transaction, all or none.");
+    description d = describe(conf, doc, object, "Create one or more of %.*s",
+                             "One row, or an array of rows that are created in one transaction, all or none.");
     add_prefer(&d);
     add_request_field(
         doc, d.parameters, "Idempotency-Key",
@@ -292,7 +287,7 @@ static void add_changed(const description *d) {
 
 void dx_rest_describe_replace(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Replace a %.*s",
+    description d = describe(conf, doc, object, "Replace one of %.*s",
                              "The whole row; what is left out gets its default or null. Read-only fields may stand as they are.");
     add_id(d.resource, doc, d.parameters);
     add_prefer(&d);
@@ -303,7 +298,7 @@ void dx_rest_describe_replace(const void *conf, const dx_operation *operation, y
 
 void dx_rest_describe_change(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Change a %.*s",
+    description d = describe(conf, doc, object, "Change one of %.*s",
                              "By a merge patch (RFC 7396; application/json is taken for one) or a JSON Patch (RFC 6902).");
     add_id(d.resource, doc, d.parameters);
     add_prefer(&d);
@@ -317,7 +312,7 @@ void dx_rest_describe_change(const void *conf, const dx_operation *operation, yy
 
 void dx_rest_describe_delete(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Delete a %.*s", NULL);
+    description d = describe(conf, doc, object, "Delete one of %.*s", NULL);
     add_id(d.resource, doc, d.parameters);
     add_response(doc, d.responses, "204", "The row is gone.");
     add_problem(doc, d.responses, "409", "Other rows refer to this one.");
@@ -335,7 +330,7 @@ static yyjson_mut_val *ids_schema(const description *d) {
 
 void dx_rest_describe_delete_many(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Delete several rows of %.*s",
+    description d = describe(conf, doc, object, "Delete several of %.*s",
                              "In one transaction, all or none. The ids stand in the query or in the body.");
     yyjson_mut_val *parameter =
         dx_rest_add_parameter(doc, d.parameters, yyjson_mut_str(doc, "id"), "Ids of the rows, as id=1,2,3.", ids_schema(&d));

@@ -382,11 +382,21 @@ static yyjson_mut_val *describe_model(const void *conf, yyjson_mut_doc *doc) {
     return dx_rest_schema_copy(self->rest, doc, model, self->name);
 }
 
+// Another feature may have the name already.
+static dx_status add_schema(const dx_rest *rest, dx_slice *name, dx_describe_schema describe, const void *conf) {
+    dx_status status = dx_app_add_schema(rest->app, *name, describe, conf);
+    while (status == DX_ALREADY_EXISTS) {
+        *name = dx_arena_printf(dx_app_arena(rest->app), "%.*s_", DX_SLICE_ARG(*name));
+        status = name->data ? dx_app_add_schema(rest->app, *name, describe, conf) : DX_NO_MEMORY;
+    }
+    return status;
+}
+
 static dx_status add_model(dx_rest *rest, const dx_map_entry *entry) {
     model_conf *conf = DX_ARENA_NEW(dx_app_arena(rest->app), model_conf);
     if (!conf) return DX_NO_MEMORY;
     *conf = (model_conf){.rest = rest, .name = entry->key};
-    return dx_app_add_schema(rest->app, *(const dx_slice *)entry->value, describe_model, conf);
+    return add_schema(rest, entry->value, describe_model, conf);
 }
 
 dx_status dx_rest_add_schemas(dx_rest *rest) {
@@ -398,7 +408,7 @@ dx_status dx_rest_add_schemas(dx_rest *rest) {
     if (rest->set->count) status = dx_app_add_schema(rest->app, DX_SLICE(DX_REST_JSON_PATCH), describe_json_patch, NULL);
     for (size_t i = 0; i < rest->set->count && status == DX_OK; i++) {
         for (int s = 0; s < DX_REST_SCHEMAS && status == DX_OK; s++)
-            status = dx_app_add_schema(rest->app, rest->resources[i].schemas[s], describers[s], &rest->resources[i]);
+            status = add_schema(rest, &rest->resources[i].schemas[s], describers[s], &rest->resources[i]);
     }
     const dx_map_entry *entry;
     for (size_t at = 0; status == DX_OK && (entry = dx_map_next(&rest->models, &at));) status = add_model(rest, entry);
