@@ -106,16 +106,17 @@ static void the_target_is_untouched_and_failure_names_the_operation(void **state
         {"[{\"op\":\"remove\",\"path\":\"/x/y\"}]", DX_INVALID, "/0/path"},
         {"[{\"op\":\"remove\",\"path\":\"\"}]", DX_INVALID, "/0/path"},
         {"[{\"op\":\"move\",\"from\":\"/o\",\"path\":\"/o/p\"}]", DX_INVALID, "/0/path"},
+        {"[{\"op\":\"move\",\"from\":\"/q/0\",\"path\":\"/q/0/x\"}]", DX_INVALID, "/0/path"},
         {"[{\"op\":\"copy\",\"from\":\"/l/2\",\"path\":\"/x\"}]", DX_INVALID, "/0/from"},
     };
-    yyjson_val *target = read_text("{\"a\":1,\"o\":{},\"l\":[1,2]}");
+    yyjson_val *target = read_text("{\"a\":1,\"o\":{},\"l\":[1,2],\"q\":[{},{}]}");
     for (size_t i = 0; i < DX_COUNT_OF(cases); i++) {
         yyjson_mut_val *result = NULL;
         dx_diag *diag;
         assert_int_equal(apply(&result, target, read_text(cases[i].patch), &diag), cases[i].status);
         assert_null(result);
         assert_string_equal(diag->pointer.data, cases[i].pointer);
-        assert_true(dx_json_equal(target, read_text("{\"a\":1,\"o\":{},\"l\":[1,2]}")));
+        assert_true(dx_json_equal(target, read_text("{\"a\":1,\"o\":{},\"l\":[1,2],\"q\":[{},{}]}")));
     }
 }
 
