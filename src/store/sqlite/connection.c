@@ -37,7 +37,7 @@ static const struct {
 } roles[] = {
     [DX_ROLE_WRITER] = {"PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=0;", 20},
     [DX_ROLE_READER] = {"PRAGMA cache_size=-1024; PRAGMA query_only=ON;", 1000},
-    [DX_ROLE_LOOP] = {"PRAGMA cache_size=-1024; PRAGMA query_only=ON;", 5},
+    [DX_ROLE_LOOP] = {"PRAGMA cache_size=-2048; PRAGMA query_only=ON;", 5},
     [DX_ROLE_DIRECT] = {"PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=1000;", 20},
 };
 
@@ -163,9 +163,9 @@ static dx_sqlite_prepared *find_prepared(dx_sqlite_conn *conn, const dx_statemen
 static dx_status room_for_kept(dx_sqlite_conn *conn, uint32_t kept) {
     if (kept < conn->kept_size) return DX_OK;
     uint32_t size = conn->store->kept_count > kept ? conn->store->kept_count : kept + 1;
-    dx_sqlite_prepared **larger = dx_memory_realloc(conn->kept, size * sizeof *larger);
+    dx_sqlite_prepared **larger = dx_memory_realloc(conn->kept, size * sizeof(dx_sqlite_prepared *));
     if (!larger) return DX_NO_MEMORY;
-    memset(larger + conn->kept_size, 0, (size - conn->kept_size) * sizeof *larger);
+    memset(larger + conn->kept_size, 0, (size - conn->kept_size) * sizeof(dx_sqlite_prepared *));
     conn->kept = larger;
     conn->kept_size = size;
     return DX_OK;

@@ -125,7 +125,7 @@ dx_status dx_ids_commit(dx_sqlite_conn *conn) {
         const dx_sqlite_table *table = entry->table;
         at = entry->next_cut;
         entry->deleted = false;
-        int64_t top;
+        int64_t top = 0;
         status = read_top(&top, conn, table);
         if (!status && top < entry->high && entry->floor < entry->high) status = write_floor(conn, entry, table);
     }
