@@ -2,10 +2,8 @@
 #include "server/docs_assets.h"
 #include "server/parts.h"
 
-// Styles: the reference sets some in the document itself.
-const dx_slice dx_docs_policy =
-    DX_SLICE_INIT("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-                  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+const dx_slice dx_docs_policy = DX_SLICE_INIT("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+                                              "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 
 struct dx_docs {
     size_t count;

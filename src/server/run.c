@@ -42,19 +42,21 @@ static void on_signal(int number) {
 
 static const int handled[] = {SIGTERM, SIGINT, SIGPIPE};
 
-static void install_handlers(struct sigaction old[DX_COUNT_OF(handled)], int descriptor) {
+// Returns whom signals woke before.
+static int install_handlers(struct sigaction old[DX_COUNT_OF(handled)], int descriptor) {
     atomic_store(&signals_seen, 0);
-    atomic_store(&signal_wake, descriptor);
+    int before = atomic_exchange(&signal_wake, descriptor);
     for (size_t i = 0; i < DX_COUNT_OF(handled); i++) {
         struct sigaction action = {.sa_handler = handled[i] == SIGPIPE ? SIG_IGN : on_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
         sigaction(handled[i], &action, &old[i]);
     }
+    return before;
 }
 
-static void restore_handlers(const struct sigaction old[DX_COUNT_OF(handled)]) {
+static void restore_handlers(const struct sigaction old[DX_COUNT_OF(handled)], int descriptor) {
     for (size_t i = 0; i < DX_COUNT_OF(handled); i++) sigaction(handled[i], &old[i], NULL);
-    atomic_store(&signal_wake, -1);
+    atomic_store(&signal_wake, descriptor);
 }
 
 // --- a worker
@@ -233,9 +235,9 @@ dx_status dx_app_serve(dx_app *app, void (*listening)(void *ctx, const char *url
     if (run.wake < 0) return DX_UNAVAILABLE;
     pthread_mutex_init(&run.lock, NULL);
     pthread_cond_init(&run.started, NULL);
-    install_handlers(old, run.wake);
+    int before = install_handlers(old, run.wake);
     dx_status status = serve(&run, listening, ctx, diags);
-    restore_handlers(old);
+    restore_handlers(old, before);
     pthread_cond_destroy(&run.started);
     pthread_mutex_destroy(&run.lock);
     close(run.wake);
