@@ -73,7 +73,7 @@ def test_requests_being_answered_at_shutdown_are_finished(serve):
     connection.endheaders(body[:3].encode())
     assert Client(server).get("/livez").status_code == 200  # the server has read what came before
     server.process.terminate()
-    server.wait_event(lambda r: "drain" in r["event"] or "stop" in r["event"])
+    server.wait_event(lambda r: r["event"] == "draining")
     connection.send(body[3:].encode())
     answer = connection.getresponse()
     assert answer.status == 201 and answer.getheader("connection") == "close"
