@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/memory.h"
+
 fixture world;
 dx_micros_utc test_utc = 1700000000 * (dx_micros_utc)1000000;
 static dx_nanos test_monotonic = 5 * DX_SECOND;
@@ -115,7 +117,7 @@ static test_answer answer_of(const dx_exchange *x) {
     return out;
 }
 
-test_answer test_call(dx_handler handler, const char *token, const char *body) {
+static test_answer call(dx_handler handler, const char *token, const char *body, uint64_t n, bool run_loop) {
     dx_filter filters[] = {{&dx_bearer_filter, &world.identity}};
     dx_operation operation = {.handler = handler, .conf = &world.identity};
     dx_exchange x;
@@ -137,12 +139,28 @@ test_answer test_call(dx_handler handler, const char *token, const char *body) {
         dx_slice type = body[0] == '{' ? DX_SLICE("application/json") : DX_SLICE("application/x-www-form-urlencoded");
         fields[x.request.fields.count++] = (dx_field){DX_SLICE_INIT("content-type"), type, DX_FIELD_CONTENT_TYPE};
     }
+    if (n) dx_memory_fail_at(n, false);
     dx_chain_run(&x);
-    assert_int_equal(dx_loop_run(world.loop), DX_OK); // also when finished already: what was written behind the answer ends here
+    if (run_loop)
+        assert_int_equal(dx_loop_run(world.loop), DX_OK); // also when finished already: what was written behind the answer ends here
+    bool injected = n && dx_memory_fail_stop();
     assert_ptr_equal(x.owner, &x);
     test_answer out = answer_of(&x);
+    out.injected = injected;
     dx_arena_destroy(arena);
     return out;
+}
+
+test_answer test_call(dx_handler handler, const char *token, const char *body) {
+    return call(handler, token, body, 0, true);
+}
+
+test_answer test_call_failing(dx_handler handler, const char *token, const char *body, uint64_t n) {
+    return call(handler, token, body, n, true);
+}
+
+test_answer test_call_at_once(dx_handler handler, const char *token, const char *body) {
+    return call(handler, token, body, 0, false);
 }
 
 void test_register(const char *name) {

@@ -30,10 +30,15 @@ typedef struct test_answer {
     yyjson_val *json; // NULL: the body is no JSON
     dx_slice error_code, retry_after, authenticate, location;
     bool has_principal;
+    bool injected;                  // an allocation was made to fail
     char principal[64], roles[128]; // who was recognised
 } test_answer;
 // Runs one request to its end. `token` may be NULL; `body` NULL: none; it is JSON when it starts with "{", else a form.
 test_answer test_call(dx_handler handler, const char *token, const char *body);
+// The same while the n-th allocation fails.
+test_answer test_call_failing(dx_handler handler, const char *token, const char *body, uint64_t n);
+// One that must be answered before the handler returns: the loop is not run.
+test_answer test_call_at_once(dx_handler handler, const char *token, const char *body);
 // A handler that only answers 200: to see what the filter makes of a token.
 dx_verdict test_probe(const void *conf, dx_exchange *x);
 

@@ -93,8 +93,10 @@ static dx_status load(void **state, dx_app *app, dx_diags *diags) {
     if (!dx_app_section(app, "identity")) return DX_OK; // no accounts at all
     dx_identity *self = DX_ARENA_NEW(dx_app_arena(app), dx_identity);
     if (!self) return DX_NO_MEMORY;
+    static int slot = -1; // one for the process, however many apps it builds
+    if (slot < 0) slot = dx_slot_reserve();
     self->app = app;
-    self->slot = dx_slot_reserve();
+    self->slot = slot;
     dx_status status = self->slot < 0 ? DX_INTERNAL : prepare(self, diags);
     for (size_t i = 0; status == DX_OK && i < DX_IDENTITY_TABLE_COUNT; i++) status = dx_app_add_table(app, dx_identity_tables[i]);
     if (status != DX_OK && status != DX_INVALID) {
@@ -180,7 +182,11 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
 
 static dx_status start(void *state, dx_app *app, unsigned worker, dx_loop *loop) {
     dx_identity *self = state;
-    return self && worker == 0 ? dx_sweeper_start(self, dx_app_arena(app), loop) : DX_OK;
+    if (!self || worker != 0) return DX_OK;
+    dx_sweeper *sweeper = dx_sweeper_create(self, dx_app_arena(app), loop);
+    if (!sweeper) return DX_NO_MEMORY;
+    dx_sweeper_start(sweeper);
+    return DX_OK;
 }
 
 static void stop(void *state) {

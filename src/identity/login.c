@@ -6,7 +6,7 @@
 #include "crypto/digest.h"
 #include "identity/parts.h"
 
-enum { AGENT_CAP = 200, PEER_CAP = 64, FAILURE_RECORDS = 64 };
+enum { AGENT_CAP = 200, PEER_CAP = 64, FAILURE_RECORDS = 16 };
 
 // --- failures, written behind the answer -----------------------------------------------------------------------------------
 

@@ -140,9 +140,12 @@ struct dx_failure_log *dx_failure_log_create(dx_arena *arena);
 // describe.c: what the OpenAPI document says
 void dx_identity_describe(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
 dx_status dx_identity_describe_components(dx_app *app) DX_MUST_USE;
-// sweep.c: deletes sessions and failures whose time is over, a bounded number at a time. On worker 0, before its loop runs.
-dx_status dx_sweeper_start(dx_identity *self, dx_arena *arena, dx_loop *loop) DX_MUST_USE;
-#define DX_SWEEP_ROWS  200
+// sweep.c: deletes sessions and failures whose time is over, a bounded number at a time. One, on worker 0. NULL without memory.
+typedef struct dx_sweeper dx_sweeper;
+dx_sweeper *dx_sweeper_create(dx_identity *self, dx_arena *arena, dx_loop *loop);
+void dx_sweeper_start(dx_sweeper *sweeper);                                      // looks now and then from now on
+void dx_sweeper_look(dx_sweeper *sweeper, void (*looked)(void *ctx), void *ctx); // looks at once; not while it is looking
+#define DX_SWEEP_ROWS  64
 #define DX_SWEEP_EVERY (10 * 60 * DX_SECOND)
 
 #endif

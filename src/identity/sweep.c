@@ -6,21 +6,23 @@
 
 typedef enum sweep_step { FIND, DELETE } sweep_step;
 
-typedef struct sweeper {
+typedef struct dx_sweeper {
     dx_timer timer;
     dx_tx tx;
     dx_identity *self;
     dx_loop *loop;
     bool failures; // sweeping those now, else sessions
     bool more;
+    void (*looked)(void *ctx);
+    void *ctx;
     sweep_step step;
     char ids[DX_SWEEP_ROWS][DX_NAME_KEY_CAP];
     uint8_t sizes[DX_SWEEP_ROWS];
     size_t count, at;
     dx_value values[2];
-} sweeper;
+} dx_sweeper;
 
-static dx_tx_step run(sweeper *s, const dx_statement *statement, size_t params) {
+static dx_tx_step run(dx_sweeper *s, const dx_statement *statement, size_t params) {
     s->tx.statement = statement;
     s->tx.params = s->values;
     s->tx.param_count = params;
@@ -28,7 +30,7 @@ static dx_tx_step run(sweeper *s, const dx_statement *statement, size_t params) 
 }
 
 static dx_tx_step next(dx_tx *tx) {
-    sweeper *s = DX_CONTAINER_OF(tx, sweeper, tx);
+    dx_sweeper *s = DX_CONTAINER_OF(tx, dx_sweeper, tx);
     const dx_accounts *statements = &s->self->statements;
     if (tx->status != DX_OK) return DX_TX_ROLLBACK;
     if (s->step == FIND) {
@@ -43,7 +45,7 @@ static dx_tx_step next(dx_tx *tx) {
 }
 
 static dx_status row(dx_tx *tx, const dx_row *found) {
-    sweeper *s = DX_CONTAINER_OF(tx, sweeper, tx);
+    dx_sweeper *s = DX_CONTAINER_OF(tx, dx_sweeper, tx);
     if (s->at || s->count == DX_SWEEP_ROWS) return DX_OK;
     dx_slice id = dx_row_value(found, 0).text;
     if (id.size > sizeof s->ids[0]) return DX_OK;
@@ -52,7 +54,7 @@ static dx_status row(dx_tx *tx, const dx_row *found) {
     return DX_OK;
 }
 
-static void start(sweeper *s, bool failures) {
+static void start(dx_sweeper *s, bool failures) {
     dx_micros_utc now = s->self->clock.utc(s->loop);
     s->failures = failures;
     s->step = FIND;
@@ -62,7 +64,7 @@ static void start(sweeper *s, bool failures) {
 }
 
 static void done(dx_tx *tx, dx_status status) {
-    sweeper *s = DX_CONTAINER_OF(tx, sweeper, tx);
+    dx_sweeper *s = DX_CONTAINER_OF(tx, dx_sweeper, tx);
     s->more |= status == DX_OK && s->count == DX_SWEEP_ROWS;
     if (!s->failures) {
         start(s, true);
@@ -70,19 +72,29 @@ static void done(dx_tx *tx, dx_status status) {
     }
     dx_timer_start(s->loop, &s->timer, s->more ? SWEEP_SOON : DX_SWEEP_EVERY);
     s->more = false;
+    if (s->looked) s->looked(s->ctx);
 }
 
 static void fire(dx_timer *timer) {
-    start(DX_CONTAINER_OF(timer, sweeper, timer), false);
+    start(DX_CONTAINER_OF(timer, dx_sweeper, timer), false);
 }
 
-dx_status dx_sweeper_start(dx_identity *self, dx_arena *arena, dx_loop *loop) {
-    sweeper *s = DX_ARENA_NEW(arena, sweeper);
-    if (!s) return DX_NO_MEMORY;
+dx_sweeper *dx_sweeper_create(dx_identity *self, dx_arena *arena, dx_loop *loop) {
+    dx_sweeper *s = DX_ARENA_NEW(arena, dx_sweeper);
+    if (!s) return NULL;
     s->self = self;
     s->loop = loop;
     s->timer.fire = fire;
     s->tx = (dx_tx){.mode = DX_TX_WRITE, .next = next, .row = row, .done = done};
-    dx_timer_start(loop, &s->timer, SWEEP_SOON);
-    return DX_OK;
+    return s;
+}
+
+void dx_sweeper_look(dx_sweeper *sweeper, void (*looked)(void *ctx), void *ctx) {
+    sweeper->looked = looked;
+    sweeper->ctx = ctx;
+    start(sweeper, false);
+}
+
+void dx_sweeper_start(dx_sweeper *sweeper) {
+    dx_timer_start(sweeper->loop, &sweeper->timer, SWEEP_SOON);
 }
