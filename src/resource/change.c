@@ -155,7 +155,7 @@ static dx_status take_row(dx_tx *tx, const dx_row *row) {
 
 static void change_done(dx_tx *tx, dx_status status) {
     dx_write *write = dx_write_of(tx);
-    if (status == DX_OK) status = dx_write_answer(write->call, write->rows, 200);
+    if (status == DX_OK && dx_write_answer(write->call, write->rows, 200) != DX_OK) dx_write_answer_bare(write->call, 204);
     if (status != DX_OK) {
         dx_write_fail(write, status);
         return;

@@ -129,7 +129,7 @@ static dx_tx_step create_next(dx_tx *tx) {
 static void create_done(dx_tx *tx, dx_status status) {
     dx_write *write = dx_write_of(tx);
     if (write->keyed) dx_keyed_leave(write->keyed);
-    if (status == DX_OK && !write->keyed) status = answer(write);
+    if (status == DX_OK && !write->keyed && answer(write) != DX_OK) dx_write_answer_bare(write->call, 201);
     if (status != DX_OK) {
         dx_write_fail(write, status);
         return;

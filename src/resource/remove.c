@@ -93,22 +93,22 @@ static dx_status take_row(dx_tx *tx, const dx_row *row) {
     return self->seen ? DX_OK : DX_NO_MEMORY;
 }
 
-static dx_status answer(dx_write *write) {
+static void answer(dx_write *write) {
     dx_resource_call *call = write->call;
-    call->status = DX_OK;
-    call->http = write->many ? 200 : 204;
-    if (!write->many) return DX_OK;
+    dx_write_answer_bare(call, 204);
+    if (!write->many) return;
     call->out = dx_arena_printf(call->arena, "{\"count\":%zu}", removal_of(write)->count);
-    return call->out.data ? DX_OK : DX_NO_MEMORY;
+    if (call->out.data) call->http = 200;
 }
 
 static void remove_done(dx_tx *tx, dx_status status) {
     dx_write *write = dx_write_of(tx);
-    if (status == DX_OK) status = answer(write);
     if (status != DX_OK) {
         dx_write_fail(write, status);
         return;
     }
+    answer(write);
+    write->call->status = DX_OK;
     write->call->done(write->call);
 }
 

@@ -306,6 +306,13 @@ dx_status dx_write_answer(dx_resource_call *call, const dx_value *row, int http)
     return DX_OK;
 }
 
+void dx_write_answer_bare(dx_resource_call *call, int http) {
+    const dx_slice none = {NULL, 0};
+    call->http = http;
+    call->out = call->etag = call->location = none;
+    call->modified = 0;
+}
+
 dx_value *dx_write_keep(dx_arena *arena, const dx_row *row) {
     size_t count = dx_row_columns(row);
     dx_value *values = DX_ARENA_ARRAY(arena, dx_value, count);

@@ -93,6 +93,9 @@ dx_slice dx_write_etag(dx_arena *arena, const dx_resource *resource, const dx_va
 dx_micros_utc dx_write_modified(const dx_resource *resource, const dx_value *row);
 // The call's whole outcome for one row.
 dx_status dx_write_answer(dx_resource_call *call, const dx_value *row, int http) DX_MUST_USE;
+// The same without a representation: for a write that is committed when there is no memory left to show it. Committed is committed, and a
+// failure told now would have it sent again.
+void dx_write_answer_bare(dx_resource_call *call, int http);
 // A row that the store shows, kept in the arena. NULL without memory.
 dx_value *dx_write_keep(dx_arena *arena, const dx_row *row);
 

@@ -529,24 +529,46 @@ static void a_deletion_of_many_stops_at_a_row_in_use(void **state) {
     assert_int_equal(writer_count(w, "shelves"), 2);
 }
 
+// In arenas of growing caps, until one is large enough: without memory nothing is written, or it is written and told.
 static void memory_that_runs_out_fails_the_call_alone(void **state) {
     (void)state;
-    static const writer_action actions[] = {dx_resource_create, dx_resource_replace, dx_resource_merge, dx_resource_delete};
+    static const writer_action actions[] = {dx_resource_create, dx_resource_replace, dx_resource_merge, dx_resource_patch,
+                                            dx_resource_delete};
+    char row[64], patch[96], key[16];
+    unsigned failures = 0, serial = 0;
     assert_call(create("shelves", "{\"name\":\"a\"}"), DX_OK);
     for (size_t a = 0; a < DX_COUNT_OF(actions); a++) {
-        for (size_t spare = 0; spare < 4096; spare += 64) {
-            dx_resource_call *call = writer_call(w, "shelves", "1", "{\"name\":\"b\"}");
-            dx_arena *small = dx_arena_create(4096 + spare);
-            assert_non_null(small);
-            call->arena = small;
+        bool told = false;
+        for (size_t cap = 1024; !told; cap += 64) {
+            assert_true(cap < 1 << 20);
+            snprintf(row, sizeof row, "{\"name\":\"%u\"}", ++serial);
+            snprintf(patch, sizeof patch, "[{\"op\":\"replace\",\"path\":\"/name\",\"value\":\"%u\"}]", serial);
+            snprintf(key, sizeof key, "k%u", serial);
+            dx_resource_call *call = writer_call(w, "shelves", "1", actions[a] == dx_resource_patch ? patch : row);
+            dx_arena *small = dx_arena_create(cap);
+            const char *before = writer_show(w, "shelves", "1");
+            size_t count = writer_count(w, "shelves");
+            if (actions[a] == dx_resource_create) call->idempotency_key = dx_slice_str(key);
+            if (small) call->arena = small;
             writer_start(w, call, actions[a]);
             writer_wait(w);
-            dx_status status = call->status;
+            told = call->status == DX_OK;
+            if (!told) {
+                if (call->status != DX_NO_MEMORY) fail_msg("action %zu with %zu bytes: %s", a, cap, dx_status_name(call->status));
+                failures++;
+                assert_string_equal(writer_show(w, "shelves", "1"), before);
+                assert_int_equal(writer_count(w, "shelves"), count);
+            } else if (actions[a] == dx_resource_create) {
+                assert_int_equal(writer_count(w, "shelves"), count + 1);
+            } else {
+                assert_string_not_equal(writer_show(w, "shelves", "1"), before);
+            }
             dx_arena_destroy(small);
-            dx_arena_destroy(w->arenas[--w->count]);
-            if (status != DX_OK && status != DX_NO_MEMORY && status != DX_NOT_FOUND) fail_msg("%s", dx_status_name(status));
+            while (w->count > 2) dx_arena_destroy(w->arenas[--w->count]);
         }
     }
+    print_message("%u failures\n", failures);
+    assert_true(failures > 0);
 }
 
 int main(void) {

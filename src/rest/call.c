@@ -103,7 +103,7 @@ static dx_verdict answer(const bridge *self) {
     bool minimal = self->preference == MINIMAL && !is_read(x);
     if (call->http == 204 || call->http == 304) {
         dx_exchange_empty(x, call->http);
-    } else if (minimal) {
+    } else if (minimal || !call->out.size) {
         dx_exchange_empty(x, call->http == 201 ? 201 : 204);
     } else {
         dx_exchange_json(x, call->http, call->out);
