@@ -216,13 +216,15 @@ static bool advance(dx_connection *c) {
 
 static dx_nanos deadline(const dx_http1 *h) {
     const dx_http_limits *limits = &h->connection.listener->options.limits;
+    // While the peer was still taking our answer, it was neither idle nor stalling.
+    dx_nanos since = h->since > h->connection.progress ? h->since : h->connection.progress;
     if (h->reading_body) {
         bool told_to_wait = h->stream && h->parser.expects && !h->continued && h->parser.body == 0;
-        return told_to_wait ? DX_NEVER : h->since + limits->body_stall;
+        return told_to_wait ? DX_NEVER : since + limits->body_stall;
     }
     if (h->stream || h->held) return DX_NEVER; // the wait is for us
     if (h->requests == 0 || dx_http1_parser_in_head(&h->parser)) return h->since + limits->head_time;
-    return h->since + limits->idle_time;
+    return since + limits->idle_time;
 }
 
 static void rest(dx_connection *c) {

@@ -136,6 +136,22 @@ static void pipeline_far_longer_than_a_turn_is_served_whole(void **state) {
     close(fd);
 }
 
+static void requests_of_one_read_are_answered_with_one_write(void **state) {
+    (void)state;
+    char request[10 * 40] = "";
+    size_t size = 0;
+    for (int i = 0; i < 10; i++) size += (size_t)snprintf(request + size, sizeof request - size, "GET /fixed HTTP/1.1\r\n" H END);
+    int fd = client_open(&s);
+    client_send_bytes(fd, request, size);
+    ssize_t got = recv(fd, out, sizeof out - 1, 0); // blocks until the first write arrives
+    assert_true(got > 0);
+    out[got] = 0;
+    int answers = 0;
+    for (const char *at = out; (at = strstr(at, "\r\n\r\nfixed")); at++) answers++;
+    assert_int_equal(answers, 10);
+    close(fd);
+}
+
 static void client_that_asks_for_the_end_gets_it(void **state) {
     (void)state;
     static const char *const requests[] = {
@@ -456,6 +472,7 @@ int main(void) {
         T(pipelined_requests_are_answered_in_order),
         T(late_answer_holds_back_the_ones_behind_it),
         T(pipeline_far_longer_than_a_turn_is_served_whole),
+        T(requests_of_one_read_are_answered_with_one_write),
         T(client_that_asks_for_the_end_gets_it),
         T(http10_is_kept_alive_when_it_asks),
         T(head_and_bodiless_statuses_send_no_body),

@@ -40,6 +40,12 @@ static void ends_soon(int fd, const char *starts) {
     close(fd);
 }
 
+static void ask(int fd) {
+    client_send(fd, "GET /fixed HTTP/1.1\r\n" H END);
+    client_read(fd, out, sizeof out);
+    assert_non_null(strstr(out, "fixed"));
+}
+
 static void slow_head_is_answered_408(void **state) {
     (void)state;
     dx_http_limits limits = with();
@@ -86,6 +92,24 @@ static void idle_connection_is_let_go(void **state) {
     int fd = client_open(&s);
     client_send(fd, "GET /fixed HTTP/1.1\r\n" H END);
     client_read(fd, out, sizeof out);
+    ends_soon(fd, "");
+    server_stop(&s, LONG);
+}
+
+// The idle time is over long before the answer is; it runs from the answer's last byte.
+static void taking_a_large_answer_slowly_is_not_idle(void **state) {
+    (void)state;
+    dx_http_limits limits = with();
+    limits.idle_time = limits.head_time = SHORT;
+    server_start(&s, &limits);
+    int fd = client_open_small(&s);
+    client_send(fd, "GET /big HTTP/1.1\r\n" H END);
+    server_await(&s, ENDED, 1);
+    ends_soon(client_open(&s), ""); // meanwhile, the idle time passes
+    ends_soon(client_open(&s), "");
+    client_read(fd, out, sizeof out);
+    assert_true(strlen(out) > SERVER_BIG);
+    ask(fd);
     ends_soon(fd, "");
     server_stop(&s, LONG);
 }
@@ -188,12 +212,6 @@ static void last_request_of_a_connection_says_so(void **state) {
     server_stop(&s, LONG);
 }
 
-static void ask(int fd) {
-    client_send(fd, "GET /fixed HTTP/1.1\r\n" H END);
-    client_read(fd, out, sizeof out);
-    assert_non_null(strstr(out, "fixed"));
-}
-
 static void over_the_cap_the_longest_idle_connection_goes(void **state) {
     (void)state;
     dx_http_limits limits = with();
@@ -272,6 +290,7 @@ int main(void) {
         cmocka_unit_test(bytes_of_a_head_do_not_extend_its_time),
         cmocka_unit_test(client_that_never_speaks_is_let_go),
         cmocka_unit_test(idle_connection_is_let_go),
+        cmocka_unit_test(taking_a_large_answer_slowly_is_not_idle),
         cmocka_unit_test(waiting_for_the_owner_is_not_idle),
         cmocka_unit_test(stalled_body_is_aborted_and_answered_408),
         cmocka_unit_test(slow_body_is_aborted_though_it_never_stalls),

@@ -96,6 +96,24 @@ static void address_that_cannot_be_had_is_explained(void **state) {
     server_stop(&s, DX_SECOND);
 }
 
+static void ipv6_is_listened_on(void **state) {
+    (void)state;
+    server_start(&s, NULL);
+    dx_loop *loop;
+    dx_listener *listener = NULL;
+    assert_int_equal(dx_loop_create(&loop), DX_OK);
+    if (try_start(loop, &listener, "[::1]", 0, false, false) == DX_OK) {
+        assert_true(dx_listener_port(listener) > 0);
+        dx_listener_drain(listener, DX_SECOND, stop_loop, loop);
+        assert_int_equal(dx_loop_run(loop), DX_OK);
+        dx_listener_destroy(listener);
+    } else {
+        assert_non_null(strstr(out, "[::1]:0")); // a machine without IPv6 says so
+    }
+    dx_loop_destroy(loop);
+    server_stop(&s, DX_SECOND);
+}
+
 static void workers_share_a_port_that_a_probe_finds_taken(void **state) {
     (void)state;
     server_start(&s, NULL); // for its options
@@ -298,6 +316,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written),
         cmocka_unit_test(address_that_cannot_be_had_is_explained),
+        cmocka_unit_test(ipv6_is_listened_on),
         cmocka_unit_test(workers_share_a_port_that_a_probe_finds_taken),
         cmocka_unit_test(drain_finishes_what_is_being_answered),
         cmocka_unit_test(drain_takes_no_more_connections),
