@@ -115,9 +115,14 @@ void dx_identity_describe(const void *conf, const dx_operation *operation, yyjso
     (void)conf;
     for (size_t i = 0; i < DX_COUNT_OF(operations); i++) {
         if (operations[i].handler != operation->handler) continue;
-        yyjson_mut_val *members = copy(doc, operations[i].json), *name, *value;
-        size_t at, count;
-        yyjson_mut_obj_foreach(members, at, count, name, value) yyjson_mut_obj_add(object, name, value);
+        yyjson_mut_val *members = copy(doc, operations[i].json), *name;
+        yyjson_mut_obj_iter at;
+        // Each member is taken out before it is put in: a value of this kind is in one place only.
+        while (yyjson_mut_obj_iter_init(members, &at) && (name = yyjson_mut_obj_iter_next(&at))) {
+            yyjson_mut_val *value = yyjson_mut_obj_iter_get_val(name);
+            yyjson_mut_obj_iter_remove(&at);
+            yyjson_mut_obj_add(object, name, value);
+        }
         return;
     }
 }

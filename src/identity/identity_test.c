@@ -232,6 +232,34 @@ static void bad_tokens_are_refused_and_say_why(void **state) {
     assert_int_equal(test_call(dx_login_handle, tokens.access, "username=john&password=correct+horse+battery").status, 200);
 }
 
+// Whoever shares the key may sign other things with it: only what says that it is an access token is one.
+static void a_token_of_another_type_is_refused(void **state) {
+    (void)state;
+    test_register("john");
+    dx_slice session = dx_json_member_slice(claims_of(test_login("john").access, world.identity.key), "sid"), token;
+    for (int good = 0; good < 2; good++) {
+        const char *claims = test_format("{\"sub\":\"1\",\"sid\":\"%.*s\",\"exp\":%lld,\"type\":\"%s\"}", DX_SLICE_ARG(session),
+                                         (long long)(test_utc / 1000000 + 60), good ? "access" : "invitation");
+        assert_int_equal(dx_jws_sign(&token, world.arena, world.identity.key, DX_SLICE("JWT"), dx_slice_str(claims)), DX_OK);
+        assert_int_equal(probe(token.data), good ? 200 : 401);
+    }
+}
+
+static void every_operation_describes_itself(void **state) {
+    (void)state;
+    const dx_handler handlers[] = {dx_register_handle, dx_login_handle,     dx_refresh_handle,  dx_logout_handle,
+                                   dx_me_handle,       dx_me_change_handle, dx_password_handle, dx_jwks_handle};
+    for (size_t i = 0; i < DX_COUNT_OF(handlers); i++) {
+        dx_operation operation = {.handler = handlers[i]};
+        yyjson_mut_doc *doc = dx_json_mut_doc(world.arena);
+        yyjson_mut_val *object = yyjson_mut_obj(doc);
+        dx_identity_describe(NULL, &operation, doc, object);
+        assert_non_null(yyjson_mut_obj_get(object, "summary"));
+        assert_non_null(yyjson_mut_obj_get(object, "responses"));
+        assert_int_equal(yyjson_mut_arr_size(yyjson_mut_obj_get(object, "tags")), 1);
+    }
+}
+
 static void a_cached_token_expires_too(void **state) {
     (void)state;
     test_register("john");
@@ -337,8 +365,10 @@ static void the_token_before_the_last_is_never_in_the_grace(void **state) {
     test_tokens second = test_tokens_of(&answer);
     answer = refresh(second.refresh);
     test_tokens third = test_tokens_of(&answer);
+    assert_int_equal(probe(third.access), 200);
     assert_int_equal(refresh(first.refresh).status, 401);
     assert_int_equal(refresh(third.refresh).status, 401);
+    assert_int_equal(probe(third.access), 401); // at once, though it is cached
 }
 
 static void refresh_refuses_what_is_no_refresh_token(void **state) {
@@ -405,6 +435,7 @@ static void a_new_password_ends_the_other_sessions(void **state) {
     (void)state;
     test_register("john");
     test_tokens mine = test_login("john"), other = test_login("john");
+    assert_int_equal(probe(other.access), 200); // cached from now on
     test_answer wrong =
         test_call(dx_password_handle, mine.access, "{\"current_password\":\"not the password\",\"new_password\":\"a brand new phrase\"}");
     assert_code(wrong, 422, "validation_failed");
@@ -434,6 +465,8 @@ int main(void) {
         TEST(a_lock_of_a_real_account_outlives_the_process),
         TEST(a_token_makes_the_principal),
         TEST(bad_tokens_are_refused_and_say_why),
+        TEST(a_token_of_another_type_is_refused),
+        TEST(every_operation_describes_itself),
         TEST(a_cached_token_expires_too),
         TEST(what_another_process_changes_is_believed_after_a_second),
         TEST(the_cache_stays_within_its_bytes),
