@@ -54,8 +54,8 @@ struct dx_write {
     uint16_t reference;          // the next one to check
     const dx_reference *checked; // the one whose statement runs; NULL: none
     const dx_value *current;     // the row before a change; NULL: a new row
-    dx_value params[4];
-    dx_slice detail; // why it failed, for the problem document
+    dx_value params[2];          // of a check
+    dx_slice detail;             // why it failed, for the problem document
     dx_keyed *keyed;
     void *more; // of the file that started it
 };
