@@ -27,6 +27,10 @@ dx_diag *dx_diags_add(dx_diags *diags, dx_status status, dx_slice pointer, const
     return diag;
 }
 
+void dx_diag_suggest(const dx_diags *diags, dx_diag *diag, dx_slice suggestion) {
+    if (diag && suggestion.size) diag->suggestion = dx_arena_copy(diags->arena, suggestion);
+}
+
 static void add_place(dx_buffer *text, const dx_diag *diag) {
     dx_buffer_add(text, diag->file);
     if (diag->line) {

@@ -29,6 +29,8 @@ void dx_diags_init(dx_diags *diags, dx_arena *arena);
 // Adds a finding with a copied pointer and a formatted message; returns it so that the caller may set more, or NULL when the cap or the
 // memory is reached (the finding is counted all the same). A NULL `diags` is allowed and returns NULL.
 dx_diag *dx_diags_add(dx_diags *diags, dx_status status, dx_slice pointer, const char *format, ...) DX_PRINTF(4, 5);
+// Copies what a finding suggests into the list's memory, so that it outlives whatever knew the name. Takes a NULL `diag`.
+void dx_diag_suggest(const dx_diags *diags, dx_diag *diag, dx_slice suggestion);
 // One line without a newline: `shop.json:12:5: /models/Item: expected …; did you mean "…"?`
 dx_slice dx_diag_text(const dx_diag *diag, dx_arena *arena);
 

@@ -32,7 +32,7 @@ static void tell_schema_findings(dx_loading *loading, dx_slice pointer, const dx
                           ? diag->pointer
                           : dx_arena_printf(loading->arena, "%.*s%.*s", DX_SLICE_ARG(pointer), DX_SLICE_ARG(diag->pointer));
         dx_diag *told = dx_loading_complain(loading, at, NULL, "%.*s", DX_SLICE_ARG(diag->message));
-        if (told) told->suggestion = diag->suggestion;
+        dx_diag_suggest(loading->diags, told, diag->suggestion);
     }
     if (!found->first) dx_loading_complain(loading, pointer, NULL, "the schema can't be compiled");
 }
@@ -108,7 +108,7 @@ static bool draft_begin(dx_loading *loading, dx_draft *draft, const models *all,
     if (resource->model) return loading->status == DX_OK;
     dx_diag *diag =
         dx_loading_complain(loading, resource->pointer, "model", "there is no model \"%.*s\"", DX_SLICE_ARG(resource->singular));
-    if (diag) diag->suggestion = dx_map_nearest(&all->names, resource->singular);
+    dx_diag_suggest(loading->diags, diag, dx_map_nearest(&all->names, resource->singular));
     return false;
 }
 

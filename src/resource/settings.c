@@ -83,7 +83,7 @@ void dx_draft_settings(dx_loading *loading, dx_draft *draft) {
 static void complain_of_field(dx_loading *loading, dx_draft *draft, dx_slice pointer, dx_slice name) {
     dx_diag *diag = dx_loading_complain(loading, pointer, NULL, "\"%.*s\" has no field \"%.*s\"", DX_SLICE_ARG(draft->resource->name),
                                         DX_SLICE_ARG(name));
-    if (diag) diag->suggestion = dx_map_nearest(&draft->resource->field_names, name);
+    dx_diag_suggest(loading->diags, diag, dx_map_nearest(&draft->resource->field_names, name));
 }
 
 static dx_slice pointer_to(dx_loading *loading, dx_draft *draft, const char *setting, dx_slice token) {
@@ -190,7 +190,7 @@ static void reference_add(dx_loading *loading, dx_draft *draft, index_list *list
     if (!field) complain_of_field(loading, draft, pointer, name);
     if (!target) {
         dx_diag *diag = dx_loading_complain(loading, pointer, NULL, "there is no resource \"%.*s\"", DX_SLICE_ARG(target_name));
-        if (diag) diag->suggestion = dx_map_nearest(&loading->names, target_name);
+        dx_diag_suggest(loading->diags, diag, dx_map_nearest(&loading->names, target_name));
     }
     if (!field || !target) return;
     dx_column_type expected = target->resource->text_id ? DX_COLUMN_TEXT : DX_COLUMN_INTEGER;
