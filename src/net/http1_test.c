@@ -421,6 +421,18 @@ static void client_reset_with_requests_piled_up_aborts_at_once(void **state) {
     server_await(&s, CLOSED, 2);
 }
 
+static void urgent_data_is_no_part_of_http(void **state) {
+    (void)state;
+    int fd = client_open(&s);
+    client_send(fd, "GET /wait HTTP/1.1\r\n" H END);
+    server_await(&s, WAITING, 1);
+    assert_int_equal(send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    shutdown(fd, SHUT_WR);
+    server_await(&s, ABORTED, 1);
+    server_release(&s, 0);
+    close(fd);
+}
+
 static void client_gone_while_it_should_read_closes_unsent(void **state) {
     (void)state;
     static const char *const paths[] = {"/big", "/stream"};
@@ -490,6 +502,7 @@ int main(void) {
         T(client_gone_in_the_middle_of_a_body_aborts),
         T(client_reset_while_it_waits_aborts_at_once),
         T(client_reset_with_requests_piled_up_aborts_at_once),
+        T(urgent_data_is_no_part_of_http),
         T(client_gone_while_it_should_read_closes_unsent),
         T(dropped_stream_cuts_the_connection),
         T(clients_that_say_nothing_or_half_leave_no_trace),
