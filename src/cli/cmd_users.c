@@ -243,6 +243,17 @@ static int finish(users *u, const char *what) {
 
 // --- actions ----------------------------------------------------------------------------------------------------------------
 
+// The JSON array of role names, without what only JSON needs.
+static dx_slice plain_roles(dx_arena *arena, dx_slice json) {
+    size_t size = 0;
+    char *text = dx_arena_bytes(arena, json.size + 1);
+    if (!text) return json;
+    for (size_t i = 0; i < json.size; i++) {
+        if (!strchr("[]\"", json.data[i])) text[size++] = json.data[i];
+    }
+    return dx_slice_of(text, size);
+}
+
 static int create(users *u) {
     dx_slice username = dx_slice_str(u->username), email = dx_slice_str(u->email);
     if (dx_username_fault(username)) return refused("--username", dx_username_fault(username));
@@ -264,8 +275,9 @@ static int create(users *u) {
     if (status == DX_ALREADY_EXISTS)
         return failed("an account with the %s exists", strstr(conflict, "email") ? "e-mail address" : "username");
     if (status != DX_OK) return failed("%s", dx_status_title(status));
-    printf("%.*s: created as account %lld with the roles %.*s\n", DX_SLICE_ARG(u->account.username), (long long)u->account.id,
-           DX_SLICE_ARG(u->account.roles));
+    dx_slice roles = plain_roles(u->arena, u->account.roles);
+    printf("%.*s: created as account %lld, roles: %.*s\n", DX_SLICE_ARG(u->account.username), (long long)u->account.id,
+           DX_SLICE_ARG(roles));
     return DX_EXIT_OK;
 }
 
@@ -280,10 +292,11 @@ static dx_status print_account(void *ctx, const dx_row *row) {
     char created[DX_TIME_TEXT_CAP], seen[DX_TIME_TEXT_CAP];
     dx_status status = dx_account_read(&u->account, u->arena, row);
     if (status != DX_OK) return status;
+    dx_slice roles = plain_roles(u->arena, u->account.roles);
     int created_width = time_width(created, u->account.created_at), seen_width = time_width(seen, u->account.last_login_at);
     printf("%-6lld %-20.*s %-32.*s %-8s %-20.*s %-20.*s %.*s\n", (long long)u->account.id, DX_SLICE_ARG(u->account.username),
            DX_SLICE_ARG(u->account.email), u->account.disabled ? "disabled" : "active", created_width, created, seen_width, seen,
-           DX_SLICE_ARG(u->account.roles));
+           DX_SLICE_ARG(roles));
     u->listed++;
     return DX_OK;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "codec/text.h"
 #include "crypto/digest.h"
 #include "crypto/jwt.h"
@@ -418,6 +419,30 @@ static void a_header_can_only_agree_with_the_key(void **state) {
     dx_key_destroy(key);
 }
 
+static void without_memory_keys_and_tokens_fail_cleanly(void **state) {
+    (void)state;
+    EVP_PKEY *pkey = EVP_EC_gen("P-256");
+    dx_slice pem = pem_of(pkey, true, NULL);
+    for (uint64_t n = 1;; n++) {
+        dx_slice token = {NULL, 0}, payload;
+        dx_key *key = NULL, *shared = NULL;
+        dx_arena *small = dx_arena_create(1 << 20);
+        assert_non_null(small);
+        dx_memory_fail_at(n, false);
+        dx_status status = dx_key_from_pem(&key, DX_JWS_ES256, pem, NULL);
+        if (status == DX_OK) status = dx_key_from_secret(&shared, DX_JWS_HS256, DX_SLICE("0123456789abcdef0123456789abcdef"));
+        if (status == DX_OK) status = dx_jws_sign(&token, small, key, DX_SLICE("JWT"), DX_SLICE("{}"));
+        if (status == DX_OK) status = dx_jws_verify(&payload, small, key, token);
+        bool injected = dx_memory_fail_stop();
+        dx_key_destroy(key);
+        dx_key_destroy(shared);
+        dx_arena_destroy(small);
+        assert_int_equal(status, injected ? DX_NO_MEMORY : DX_OK);
+        if (!injected) break;
+    }
+    EVP_PKEY_free(pkey);
+}
+
 static void a_token_over_the_cap_is_refused(void **state) {
     (void)state;
     dx_key *key = secret_key();
@@ -445,6 +470,7 @@ int main(void) {
         cmocka_unit_test(a_pem_of_another_kind_is_refused),
         cmocka_unit_test(claims_are_checked),
         cmocka_unit_test(a_header_can_only_agree_with_the_key),
+        cmocka_unit_test(without_memory_keys_and_tokens_fail_cleanly),
         cmocka_unit_test(a_token_over_the_cap_is_refused),
     };
     return cmocka_run_group_tests(tests, make_arena, drop_arena);

@@ -70,10 +70,13 @@ void dx_identity_deinit(dx_identity *self) {
 
 // --- load -------------------------------------------------------------------------------------------------------------------
 
+static bool key_in_file(const dx_identity *self) {
+    return dx_json_member_slice(yyjson_obj_get(dx_app_section(self->app, "identity"), "signing"), "key").size == 0;
+}
+
 // A key's findings say what is wrong with it; where it stands in the definition is said here.
 static void place_findings(dx_identity *self, const dx_diags *from, dx_diags *diags) {
-    bool in_file = dx_json_member_slice(yyjson_obj_get(dx_app_section(self->app, "identity"), "signing"), "key").size == 0;
-    dx_slice pointer = in_file ? DX_SLICE("/identity/signing/key_file") : DX_SLICE("/identity/signing/key");
+    dx_slice pointer = key_in_file(self) ? DX_SLICE("/identity/signing/key_file") : DX_SLICE("/identity/signing/key");
     for (const dx_diag *diag = from->first; diag; diag = diag->next)
         dx_definition_complain(dx_app_definition(self->app), diags, pointer, "%.*s", DX_SLICE_ARG(diag->message));
 }
@@ -86,6 +89,7 @@ static dx_status prepare(dx_identity *self, dx_diags *diags) {
     dx_diags_init(&findings, dx_app_arena(self->app));
     status = dx_identity_init(self, dx_app_arena(self->app), dx_app_root_secret(self->app), dx_app_workers(self->app), &findings);
     place_findings(self, &findings, diags);
+    if (key_in_file(self)) dx_secret_wipe((char *)(uintptr_t)self->settings.key_pem.data, self->settings.key_pem.size); // read for this
     return status;
 }
 

@@ -431,6 +431,18 @@ static void me_shows_and_changes_the_address(void **state) {
     assert_int_equal(test_call(dx_me_handle, NULL, NULL).status, 401);
 }
 
+static void guessing_the_current_password_is_braked_too(void **state) {
+    (void)state;
+    static const char guess[] = "{\"current_password\":\"not the password\",\"new_password\":\"a brand new phrase\"}";
+    test_register("john");
+    test_tokens tokens = test_login("john");
+    for (int i = 0; i < 5; i++) assert_int_equal(test_call(dx_password_handle, tokens.access, guess).status, 422);
+    test_answer answer = test_call(dx_password_handle, tokens.access, guess);
+    assert_code(answer, 429, "rate_limited");
+    assert_true(dx_slice_equal(answer.retry_after, DX_SLICE("5")));
+    assert_int_equal(test_call(dx_login_handle, NULL, "username=john&password=correct+horse+battery").status, 429); // one count for both
+}
+
 static void a_new_password_ends_the_other_sessions(void **state) {
     (void)state;
     test_register("john");
@@ -478,6 +490,7 @@ int main(void) {
         TEST(logout_ends_this_session_at_once_and_no_other),
         TEST(logout_everywhere_ends_all_sessions_of_the_account_alone),
         TEST(me_shows_and_changes_the_address),
+        TEST(guessing_the_current_password_is_braked_too),
         TEST(a_new_password_ends_the_other_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,10 +100,10 @@ static dx_status look_up(login *l) {
     return l->script.outcome;
 }
 
-static dx_verdict answer_locked(dx_exchange *x, int64_t wait_us) {
+dx_verdict dx_lockout_answer(dx_exchange *x, int64_t wait_us) {
     dx_slice seconds = dx_arena_printf(x->arena, "%lld", (long long)((wait_us + 999999) / 1000000));
     if (seconds.data) dx_exchange_field(x, DX_SLICE("retry-after"), seconds);
-    return dx_exchange_fail(x, DX_RATE_LIMITED, "too many failed logins with this name: wait as long as Retry-After says");
+    return dx_exchange_fail(x, DX_RATE_LIMITED, "too many wrong passwords with this name: wait as long as Retry-After says");
 }
 
 // On a pool thread.
@@ -230,7 +230,7 @@ dx_verdict dx_login_handle(const void *conf, dx_exchange *x) {
     if (status != DX_OK) return dx_exchange_fail(x, status, "the account could not be read");
     dx_micros_utc now = dx_identity_now(self, x);
     int64_t wait = dx_lockout_enter(self->lockout, l->name, &l->stored, l->account.updated_at, now);
-    if (wait > 0) return answer_locked(x, wait);
+    if (wait > 0) return dx_lockout_answer(x, wait);
     l->work.work = check_password;
     l->work.done = checked;
     status = dx_loop_work(x->loop, &l->work);

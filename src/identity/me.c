@@ -165,8 +165,8 @@ dx_verdict dx_password_handle(const void *conf, dx_exchange *x) {
     (void)dx_name_fold(m->name, m->account.username);
     m->name_size = m->account.username.size;
     // A stolen access token must not open a second way to guess: tries count with those of the login.
-    if (dx_lockout_enter(m->self->lockout, name_of(m), &nothing_stored, 0, now) > 0)
-        return dx_exchange_fail(x, DX_RATE_LIMITED, "too many wrong passwords for this account: wait a while");
+    int64_t wait = dx_lockout_enter(m->self->lockout, name_of(m), &nothing_stored, 0, now);
+    if (wait > 0) return dx_lockout_answer(x, wait);
     m->work.work = check_and_hash;
     m->work.done = password_checked;
     dx_status status = dx_loop_work(x->loop, &m->work);

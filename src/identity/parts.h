@@ -134,7 +134,9 @@ dx_verdict dx_password_handle(const void *conf, dx_exchange *x);
 dx_verdict dx_jwks_handle(const void *conf, dx_exchange *x);
 // The account as its owner sees it, as JSON; data NULL without memory.
 dx_slice dx_account_public(dx_arena *arena, const dx_account *account);
-// login.c: what is needed to write failures down behind the answer; a fixed number at a time. NULL without memory.
+// login.c: 429 with Retry-After.
+dx_verdict dx_lockout_answer(dx_exchange *x, int64_t wait_us);
+// Likewise: what is needed to write failures down behind the answer; a fixed number at a time. NULL without memory.
 struct dx_failure_log *dx_failure_log_create(dx_arena *arena);
 
 // describe.c: what the OpenAPI document says
