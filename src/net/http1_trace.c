@@ -1,3 +1,4 @@
+// The trace: runs the parser over cut-up bytes and writes its events down. For tests and the fuzz target alone.
 #include "net/http1_trace.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// The test server and client: a listener on a thread, an owner that does what the path says, a client that blocks. See the header.
 #include "net/test_server.h"
 
 #include <dirent.h>
