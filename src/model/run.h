@@ -35,7 +35,7 @@ typedef struct dx_run {
     const dx_scope *scope;
     unsigned depth;
     unsigned branching; // unions being explained, one in the other
-    uint32_t steps; // containers and applicators checked
+    uint32_t steps;     // containers and applicators checked
     bool first_only;
     dx_status status; // DX_NO_MEMORY ends the run
 } dx_run;

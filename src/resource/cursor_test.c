@@ -1,3 +1,4 @@
+// Cursors: paging in every order and both ways, while others write; and cursors that were tampered with.
 #include "resource/fixture.h"
 
 #include <stdio.h>

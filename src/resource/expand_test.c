@@ -1,3 +1,4 @@
+// expand=: references written out, in a fixed number of statements, and only what the caller may see.
 #include "resource/fixture.h"
 
 #include <stdio.h>

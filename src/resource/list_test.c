@@ -1,3 +1,4 @@
+// Lists: filters, orders, pages, counts, and what is refused.
 #include "resource/fixture.h"
 
 #include <stdio.h>

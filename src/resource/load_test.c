@@ -1,3 +1,4 @@
+// Loading: what a definition's resources become, and every complaint with its place.
 #include "resource/fixture.h"
 
 #include <stdio.h>
