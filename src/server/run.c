@@ -188,6 +188,7 @@ static void announce(const dx_app *app, void (*listening)(void *ctx, const char 
 
 static void drain_all(dx_app *app, unsigned launched) {
     atomic_store_explicit(&app->draining, true, memory_order_relaxed);
+    dx_log(DX_LOG_INFO, "draining", "no new requests are taken; those under way are answered");
     for (unsigned i = 0; i < launched; i++)
         if (app->workers[i].is_up) dx_loop_post(app->workers[i].loop, &app->workers[i].drain);
 }
