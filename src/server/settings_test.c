@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "server/toy_app.h"
 
 #define STRONG "9f3c1b7a55e0d2468ace13579bdf0246"
@@ -183,6 +184,30 @@ static void check_leaves_no_file_behind(void **state) {
     toy_clean(&t);
 }
 
+// Not offline, so that the secret's file and the store's are made as well.
+static void whichever_allocation_fails_starting_says_so(void **state) {
+    (void)state;
+    toy t;
+    uint64_t tried = 0;
+    toy_prepare(&t, QUIET ", \"store\": \"sqlite:data.db\", \"cors\": {\"origins\": [\"https://a.example\"]}");
+    for (uint64_t n = 1;; n++) {
+        dx_memory_fail_at(n, false);
+        dx_status status = toy_create(&t, NULL);
+        bool failed = dx_memory_fail_stop();
+        if (!failed) {
+            assert_int_equal(status, DX_OK);
+            break;
+        }
+        tried = n;
+        if (status == DX_OK) { // one that could be done without
+            dx_app_destroy(t.app);
+            t.app = NULL;
+        }
+    }
+    assert_true(tried > 10);
+    toy_clean(&t);
+}
+
 // --- the documentation
 // --------------------------------------------------------------------------------------------------------------------------------
 
@@ -232,6 +257,7 @@ int main(void) {
         cmocka_unit_test(the_environments_secret_wins_over_a_file),
         cmocka_unit_test(keys_differ_by_purpose_and_stay),
         cmocka_unit_test(check_leaves_no_file_behind),
+        cmocka_unit_test(whichever_allocation_fails_starting_says_so),
         cmocka_unit_test(every_setting_has_its_line_in_the_docs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
