@@ -283,8 +283,7 @@ static int create(users *u) {
 
 static int time_width(char out[DX_TIME_TEXT_CAP], dx_micros_utc time) {
     if (time) return (int)dx_time_write(out, time - time % 1000000);
-    memcpy(out, "never", 5);
-    return 5;
+    return snprintf(out, DX_TIME_TEXT_CAP, "never");
 }
 
 static dx_status print_account(void *ctx, const dx_row *row) {

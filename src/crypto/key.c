@@ -58,7 +58,7 @@ void dx_key_write_header(const dx_key *key, dx_buffer *out, dx_slice typ) {
 static dx_status name_key(dx_key *key, const uint8_t digest[DX_SHA256_SIZE]) {
     dx_buffer header;
     dx_base64_encode(key->id, digest, DX_SHA256_SIZE, true);
-    dx_buffer_init(&header, NULL, DX_KEY_HEADER_CAP / 4 * 3);
+    dx_buffer_init(&header, NULL, sizeof key->header / 4 * 3);
     dx_key_write_header(key, &header, DX_SLICE("JWT"));
     dx_status status = dx_buffer_status(&header);
     if (status == DX_OK) key->header_size = dx_base64_encode(key->header, header.data, header.size, true);
@@ -150,7 +150,7 @@ static dx_status check_kind(dx_key *key, dx_diags *diags) {
 
 static dx_status name_from_members(dx_key *key) {
     dx_buffer members;
-    dx_buffer_init(&members, NULL, 4 * DX_RSA_BITS_CAP / 8);
+    dx_buffer_init(&members, NULL, (size_t)DX_RSA_BITS_CAP / 2);
     uint8_t digest[DX_SHA256_SIZE];
     dx_status status = dx_key_required_members(key, &members);
     if (status == DX_OK) {
@@ -186,16 +186,19 @@ out:
 }
 
 // A file that is locked with a passphrase cannot be used: nobody is there to type it.
+// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says the type
 static int no_passphrase(char *buffer, int size, int writing, void *ctx) {
     (void)buffer, (void)size, (void)writing;
     *(bool *)ctx = true;
     return 0;
 }
 
+#define PEM_CAP ((size_t)64 << 10)
+
 dx_status dx_key_from_pem(dx_key **out, dx_jws_algorithm algorithm, dx_slice pem, dx_diags *diags) {
     *out = NULL;
     if ((unsigned)algorithm >= DX_JWS_ALGORITHM_COUNT) return DX_INVALID;
-    if (pem.size == 0 || pem.size > 64 * 1024) return refuse(diags, "expected a key in PEM form of at most 64 KiB");
+    if (pem.size == 0 || pem.size > PEM_CAP) return refuse(diags, "expected a key in PEM form of at most 64 KiB");
     bool locked = false;
     BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
     if (!bio) return DX_NO_MEMORY;

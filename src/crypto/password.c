@@ -38,6 +38,7 @@ static void unmap_memory(uint8_t *memory, size_t size) {
     munmap(memory, size);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): argon2id_ctx writes to it
 static dx_status argon2id(uint8_t *tag, size_t tag_size, dx_slice password, const uint8_t *salt, size_t salt_size,
                           const dx_password_cost *cost) {
     argon2_context context = {
@@ -70,7 +71,7 @@ static dx_status argon2id(uint8_t *tag, size_t tag_size, dx_slice password, cons
 
 static bool read_field(uint8_t *out, size_t *size, dx_slice text) {
     char padded[FIELD_CAP / 3 * 4 + 4];
-    if (text.size == 0 || text.size > FIELD_CAP / 3 * 4 || text.size % 4 == 1 || dx_slice_find(text, '=') != SIZE_MAX) return false;
+    if (text.size == 0 || text.size > sizeof padded - 4 || text.size % 4 == 1 || dx_slice_find(text, '=') != SIZE_MAX) return false;
     memcpy(padded, text.data, text.size);
     size_t total = text.size;
     while (total % 4) padded[total++] = '=';

@@ -50,7 +50,7 @@ static void drop(dx_token_cache *cache, entry **slot) {
 
 void dx_token_cache_destroy(dx_token_cache *cache) {
     if (!cache) return;
-    for (size_t i = 0; i < SETS * WAYS; i++) drop(cache, &cache->slots[i / WAYS][i % WAYS]);
+    for (size_t i = 0; i < (size_t)SETS * WAYS; i++) drop(cache, &cache->slots[i / WAYS][i % WAYS]);
     dx_memory_free(cache);
 }
 

@@ -148,6 +148,6 @@ dx_sweeper *dx_sweeper_create(dx_identity *self, dx_arena *arena, dx_loop *loop)
 void dx_sweeper_start(dx_sweeper *sweeper);                                      // looks now and then from now on
 void dx_sweeper_look(dx_sweeper *sweeper, void (*looked)(void *ctx), void *ctx); // looks at once; not while it is looking
 #define DX_SWEEP_ROWS  64
-#define DX_SWEEP_EVERY (10 * 60 * DX_SECOND)
+#define DX_SWEEP_EVERY (600 * DX_SECOND)
 
 #endif

@@ -104,7 +104,7 @@ static void read_times(reader *r) {
     r->out->access_ttl_s = nanos_at(r->section, "access_token_ttl") / DX_SECOND;
     r->out->refresh_ttl_s = nanos_at(r->section, "refresh_token_ttl") / DX_SECOND;
     r->out->refresh_grace = nanos_at(r->section, "refresh_grace");
-    if (r->out->access_ttl_s < 1 || r->out->access_ttl_s > 24 * 3600)
+    if (r->out->access_ttl_s < 1 || r->out->access_ttl_s > 86400)
         complain(r, "/identity/access_token_ttl", "expected from 1s to 1d: an access token is believed by other services until it ends",
                  NULL);
     if (r->out->refresh_ttl_s < r->out->access_ttl_s)
@@ -182,7 +182,7 @@ static void read_lockout(reader *r) {
     if (r->out->lockout.base_us < 1000) complain(r, "/identity/lockout/base_delay", "expected at least 1ms", NULL);
     if (r->out->lockout.max_us < r->out->lockout.base_us)
         complain(r, "/identity/lockout/max_delay", "expected no less than base_delay", NULL);
-    if (r->out->lockout.max_us > 24 * 3600 * (int64_t)1000000)
+    if (r->out->lockout.max_us > 86400 * (int64_t)1000000)
         complain(r, "/identity/lockout/max_delay", "expected at most 1d: whoever knows a name can keep its owner out for so long", NULL);
     if (r->out->lockout.forget_us < r->out->lockout.max_us)
         complain(r, "/identity/lockout/forget_after", "expected no less than max_delay", NULL);

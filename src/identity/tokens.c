@@ -99,7 +99,7 @@ dx_verdict dx_tokens_answer(const dx_identity *self, dx_exchange *x, const dx_ac
     dx_buffer body;
     dx_status status = dx_access_token(&access, x->arena, self, account, session, dx_identity_now(self, x) / 1000000);
     if (status != DX_OK) return dx_exchange_fail(x, status, "an access token could not be made");
-    dx_buffer_init(&body, x->arena, 4 * DX_JWS_BYTES_CAP);
+    dx_buffer_init(&body, x->arena, (size_t)4 * DX_JWS_BYTES_CAP);
     DX_BUFFER_LIT(&body, "{\"access_token\":\"");
     dx_buffer_add(&body, access);
     DX_BUFFER_LIT(&body, "\",\"refresh_token\":\"");
