@@ -254,13 +254,25 @@ void toy_release(void) {
 // --- a client
 // -------------------------------------------------------------------------------------------------------------------------------------
 
-int toy_connect(const toy *t) {
+static int try_to_connect(const toy *t, int client) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)t->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    return connect(client, (const struct sockaddr *)&address, sizeof address);
+}
+
+bool toy_accepts(const toy *t) {
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client >= 0);
+    bool connected = try_to_connect(t, client) == 0;
+    close(client);
+    return connected;
+}
+
+int toy_connect(const toy *t) {
     struct timeval patience = {.tv_sec = 20};
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(client >= 0);
     assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    assert_int_equal(connect(client, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(try_to_connect(t, client), 0);
     return client;
 }
 

@@ -36,6 +36,7 @@ void toy_stop(toy *t); // the three of them
 void toy_wait_for_arrivals(int count); // of requests at /wait
 void toy_release(void);                // lets them be answered
 
+bool toy_accepts(const toy *t); // a connection
 int toy_connect(const toy *t);
 void toy_send(int client, const char *text, size_t size);
 void toy_receive(int client, toy_answer *answer, bool no_body);
