@@ -51,7 +51,7 @@ int fixture_set_up(void **state) {
     self->slot = slot;
     self->settings = (dx_identity_settings){
         .access_ttl_s = 900,
-        .refresh_ttl_s = 7 * 86400,
+        .refresh_ttl_s = 604800,
         .refresh_grace = 5 * DX_SECOND,
         .password = DX_PASSWORD_RULE_INIT,
         .cost = {64, 1, 1},

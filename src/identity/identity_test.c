@@ -239,7 +239,7 @@ static void a_token_of_another_type_is_refused(void **state) {
     dx_slice session = dx_json_member_slice(claims_of(test_login("john").access, world.identity.key), "sid"), token;
     for (int good = 0; good < 2; good++) {
         const char *claims = test_format("{\"sub\":\"1\",\"sid\":\"%.*s\",\"exp\":%lld,\"type\":\"%s\"}", DX_SLICE_ARG(session),
-                                         (long long)(test_utc / 1000000 + 60), good ? "access" : "invitation");
+                                         (long long)test_utc / 1000000 + 60, good ? "access" : "invitation");
         assert_int_equal(dx_jws_sign(&token, world.arena, world.identity.key, DX_SLICE("JWT"), dx_slice_str(claims)), DX_OK);
         assert_int_equal(probe(token.data), good ? 200 : 401);
     }
@@ -381,7 +381,7 @@ static void refresh_refuses_what_is_no_refresh_token(void **state) {
     assert_code(answer, 401, "invalid_token");
     answer = test_call(dx_refresh_handle, NULL, "{}");
     assert_code(answer, 422, "validation_failed");
-    test_advance(8 * 86400 * DX_SECOND);
+    test_advance(691200 * DX_SECOND);
     answer = refresh(tokens.refresh);
     assert_code(answer, 401, "expired_token");
 }

@@ -88,9 +88,9 @@ static void a_full_table_keeps_whom_it_holds_longest(void **state) {
     (void)state;
     char name[32];
     for (int i = 0; i < 8; i++) {
-        int64_t wait = enter("victim", i * 20 * S);
+        int64_t wait = enter("victim", 20 * S * i);
         assert_int_equal(wait, 0);
-        (void)leave("victim", DX_LOCKOUT_FAILED, i * 20 * S);
+        (void)leave("victim", DX_LOCKOUT_FAILED, 20 * S * i);
     }
     for (int i = 0; i < 4 * DX_LOCKOUT_NAMES; i++) {
         (void)snprintf(name, sizeof name, "name-%d", i);
