@@ -1,0 +1,45 @@
+"""The documents say what the program does: the reference is made from it, and every example definition in them is accepted."""
+import json
+import re
+import subprocess
+
+import pytest
+from servers import BINARY, ROOT
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_reference_page_is_what_the_program_says():
+    done = subprocess.run([ROOT / "tools" / "make-reference", "--check", BINARY], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def examples():
+    for page in PAGES:
+        for number, block in enumerate(re.findall(r"^```json\n(.*?)^```", page.read_text(), re.M | re.S)):
+            yield pytest.param(block, id=f"{page.name}-{number}")
+
+
+@pytest.mark.parametrize("block", examples())
+def test_examples_in_the_documents_are_valid_json_and_definitions_are_accepted(block, tmp_path):
+    document = json.loads(block)
+    if not isinstance(document, dict) or not {"models", "resources"} & set(document):
+        return
+    path = tmp_path / "example.json"
+    path.write_text(block)
+    done = subprocess.run([BINARY, "check", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_between_the_documents_lead_somewhere():
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "src" / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_endpoint_path_of_the_example_is_in_its_openapi_document():
+    document = json.loads(subprocess.run([BINARY, "openapi", str(ROOT / "examples" / "shop.json")], capture_output=True, text=True, timeout=60, check=True).stdout)
+    resources = json.loads((ROOT / "examples" / "shop.json").read_text())["resources"]
+    for name in resources:
+        assert set(document["paths"][f"/api/v1/{name}"]) >= {"get", "post"}
+        assert set(document["paths"][f"/api/v1/{name}/{{id}}"]) >= {"get", "put", "patch", "delete"}
