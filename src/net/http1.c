@@ -73,7 +73,12 @@ static void on_head(dx_http1 *h) {
         dx_http1_reject(h, stream, status, h->parser.reason);
         return;
     }
-    stream->head.peer = dx_slice_of(c->peer, c->peer_size);
+    // A copy, because the stream may outlive its connection.
+    stream->head.peer = dx_arena_copy(stream->arena, dx_slice_of(c->peer, c->peer_size));
+    if (!stream->head.peer.data) {
+        dx_http1_reject(h, stream, DX_NO_MEMORY, "no memory for the request");
+        return;
+    }
     h->stream = stream;
     h->requests++;
     h->reading_body = true;
