@@ -78,7 +78,7 @@ dx_status dx_loop_run(dx_loop *loop) {
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);
     if (pthread_sigmask(SIG_BLOCK, &pipe_signal, &before) != 0) return DX_INTERNAL;
-    loop->thread = pthread_self();
+    atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     atomic_store_explicit(&loop->running, true, memory_order_release);
     uv_ref((uv_handle_t *)&loop->wake);
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire)) uv_unref((uv_handle_t *)&loop->wake); // stopped before it ran
@@ -113,7 +113,8 @@ dx_micros_utc dx_loop_utc(dx_loop *loop) {
 }
 
 static bool on_own_thread(dx_loop *loop) {
-    return atomic_load_explicit(&loop->running, memory_order_acquire) && pthread_equal(loop->thread, pthread_self());
+    return atomic_load_explicit(&loop->running, memory_order_acquire) &&
+           pthread_equal(atomic_load_explicit(&loop->thread, memory_order_relaxed), pthread_self());
 }
 
 void dx_loop_post(dx_loop *loop, dx_task *task) {

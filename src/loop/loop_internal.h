@@ -36,9 +36,9 @@ struct dx_loop {
     _Atomic(dx_task *) posted; // newest first; not NULL: the loop will come by before it sleeps
     atomic_bool stopping;
     atomic_bool running;
-    pthread_t thread;  // whose loop this is, while it runs
-    dx_micros_utc utc; // 0: not read in this turn
-    bool turned;       // a turn has passed since the run began
+    _Atomic pthread_t thread; // whose loop this is, while it runs
+    dx_micros_utc utc;        // 0: not read in this turn
+    bool turned;              // a turn has passed since the run began
     unsigned hooks;
     struct {
         void (*fn)(void *ctx);
