@@ -79,7 +79,6 @@ void dx_json_write_string(dx_buffer *buffer, dx_slice utf8) {
     while (run < end) {
         at = skip_clean(at, end);
         dx_buffer_append(buffer, run, (size_t)(at - run));
-        run = at;
         if (at == end) break;
         write_escape(buffer, *at);
         run = ++at;

@@ -88,7 +88,8 @@ static bool divides_fast(const dx_multiple *multiple, double value) {
     double scaled = value * multiple->power;
     if (!(scaled < 1e15)) return false;
     uint64_t digits = (uint64_t)llround(scaled);
-    return digits % multiple->mantissa == 0 && (double)digits / multiple->power == value;
+    return digits % multiple->mantissa == 0 && // NOLINT(clang-analyzer-core.DivideZero): multipleOf is over 0
+           (double)digits / multiple->power == value;
 }
 
 bool dx_multiple_divides(const dx_multiple *multiple, dx_number value) {

@@ -339,7 +339,7 @@ static size_t read_some(int fd, char *out, size_t size) {
     return (size_t)got;
 }
 
-static void read_exactly(int fd, char **out, char *limit, size_t size) {
+static void read_exactly(int fd, char **out, const char *limit, size_t size) {
     assert_true(size < (size_t)(limit - *out));
     for (size_t done = 0; done < size;) done += read_some(fd, *out + done, size - done);
     *out += size;

@@ -111,8 +111,7 @@ static dx_status make_once(dx_document *document) {
     return status;
 }
 
-// --- answering
-// ----------------------------------------------------------------------------------------------------------------------------------
+// --- answering -------------------------------------------------------------------------------------------------------------
 
 static bool wants_gzip(const dx_exchange *x) {
     dx_slice accepted = dx_fields_get(&x->request.fields, DX_FIELD_ACCEPT_ENCODING);
@@ -120,13 +119,13 @@ static bool wants_gzip(const dx_exchange *x) {
 }
 
 // `text` may be NULL when what is sent was there from the start.
-static dx_verdict answer(const dx_document *document, const struct dx_document_text *text, dx_exchange *x) {
+static dx_verdict answer(const dx_document *document, const struct dx_document_text *text, bool gzip, dx_exchange *x) {
     dx_slice etag = dx_slice_of(document->etag, sizeof document->etag), known = dx_fields_get(&x->request.fields, DX_FIELD_IF_NONE_MATCH);
     dx_exchange_field(x, DX_SLICE("etag"), etag);
     dx_exchange_field(x, DX_SLICE("cache-control"), document->cache_control);
     dx_exchange_field(x, DX_SLICE("vary"), DX_SLICE("accept-encoding"));
     if (known.data && dx_http_etag_in(known, etag, true)) return dx_exchange_empty(x, 304);
-    if (!wants_gzip(x)) return dx_exchange_body(x, 200, document->type, dx_buffer_slice(&text->plain));
+    if (!gzip) return dx_exchange_body(x, 200, document->type, dx_buffer_slice(&text->plain));
     dx_exchange_field(x, DX_SLICE("content-encoding"), DX_SLICE("gzip"));
     return dx_exchange_body(x, 200, document->type, document->packed.size ? document->packed : dx_buffer_slice(&text->packed));
 }
@@ -147,7 +146,7 @@ static void done_on_loop(dx_work *work) {
     making *m = DX_CONTAINER_OF(work, making, work);
     const struct dx_document_text *text = atomic_load_explicit(&m->document->text, memory_order_acquire);
     if (text)
-        (void)answer(m->document, text, m->x);
+        (void)answer(m->document, text, wants_gzip(m->x), m->x);
     else
         (void)dx_exchange_fail(m->x, m->status, "the document could not be made");
     dx_exchange_resume(m->x, DX_ANSWER);
@@ -156,7 +155,8 @@ static void done_on_loop(dx_work *work) {
 dx_verdict dx_document_answer(const void *conf, dx_exchange *x) {
     dx_document *document = (dx_document *)(uintptr_t)conf;
     const struct dx_document_text *text = atomic_load_explicit(&document->text, memory_order_acquire);
-    if (text || (document->packed.size && wants_gzip(x))) return answer(document, text, x);
+    bool gzip = wants_gzip(x);
+    if (text || (document->packed.size && gzip)) return answer(document, text, gzip, x);
     making *m = DX_ARENA_NEW(x->arena, making);
     if (!m) return dx_exchange_fail(x, DX_NO_MEMORY, NULL);
     *m = (making){.work = {.work = work_off_loop, .done = done_on_loop, .loop = x->loop}, .document = document, .x = x};
