@@ -84,12 +84,11 @@ static bool divides(uint64_t mantissa, int shift, uint64_t by) {
 // The common case without text: `value` is the double nearest to steps × mantissa × 10^exponent, for few enough digits that only one
 // decimal has that double as its nearest. Dividing two exact doubles rounds correctly, so the test is exact.
 static bool divides_fast(const dx_multiple *multiple, double value) {
-    if (multiple->power == 0) return false;
+    if (multiple->power == 0 || multiple->mantissa == 0) return false; // a mantissa is never 0
     double scaled = value * multiple->power;
     if (!(scaled < 1e15)) return false;
     uint64_t digits = (uint64_t)llround(scaled);
-    return digits % multiple->mantissa == 0 && // NOLINT(clang-analyzer-core.DivideZero): multipleOf is over 0
-           (double)digits / multiple->power == value;
+    return digits % multiple->mantissa == 0 && (double)digits / multiple->power == value;
 }
 
 bool dx_multiple_divides(const dx_multiple *multiple, dx_number value) {

@@ -1,9 +1,38 @@
 // The entry of a run, and what applies to every value: type, enum, numbers, strings. A scalar field of a body never leaves this file.
 #include "model/run.h"
 
+#include <time.h>
+
+#include "base/clock.h"
 #include "codec/text.h"
 #include "model/explain.h"
 #include "model/format.h"
+
+#define TOO_LONG     "takes too long to be checked"
+#define MATCHES_FREE 64 // patterns tried between looks at the clock
+
+// Each match is bounded, but a body may hold thousands of strings that each take just less: the time of all together is bounded, too. It is
+// the thread's own time, so that the verdict does not hang on what else the machine does.
+static bool is_out_of_time(dx_run *run) {
+    if (DX_LIKELY(++run->matches % MATCHES_FREE != 0)) return false;
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    dx_nanos spent = (dx_nanos)now.tv_sec * DX_SECOND + now.tv_nsec;
+    if (!run->matching) run->matching = spent;
+    return spent - run->matching > DX_SCHEMA_MATCHING_TIME;
+}
+
+// A limit was reached. The finding may get lost, here in a run for the verdict alone or later among those of a branch that was not meant.
+static bool give_up(dx_run *run, const dx_step *step, const char *why) {
+    run->gave_up = true;
+    return dx_explain(run, step, "%s", why);
+}
+
+dx_match dx_run_match(dx_run *run, const dx_pattern *pattern, dx_slice text) {
+    dx_match match = run->gave_up || is_out_of_time(run) ? DX_MATCH_LIMIT : dx_pattern_match(pattern, text);
+    if (DX_UNLIKELY(match == DX_MATCH_LIMIT)) run->gave_up = true;
+    return match;
+}
 
 static bool choice_allows(const dx_choice_rules *rules, yyjson_val *value) {
     if (yyjson_is_str(value)) return dx_names_find(&rules->strings, yyjson_get_str(value), yyjson_get_len(value)) != DX_NAMES_NONE;
@@ -42,7 +71,7 @@ static bool check_string(dx_run *run, const dx_string_rules *rules, yyjson_val *
     dx_slice text = dx_json_slice(value);
     if (!check_length(run, rules, text, step)) return false;
     if (rules->pattern) {
-        dx_match match = dx_pattern_match(rules->pattern, text);
+        dx_match match = dx_run_match(run, rules->pattern, text);
         if (match != DX_MATCH_YES) return dx_explain_match(run, step, rules->pattern, match);
     }
     if (rules->check_format && !rules->check_format(text)) return dx_explain(run, step, "must be %s", rules->format->wanted);
@@ -57,8 +86,9 @@ static bool in_scope(const dx_scope *scope, const dx_resource_root *root) {
 
 // Containers and applicators: what can lead to other nodes.
 static bool check_nested(dx_run *run, const dx_node *node, yyjson_val *value, uint8_t type, dx_seen *seen, const dx_step *step) {
-    if (run->depth >= DX_SCHEMA_DEPTH_CAP) return dx_explain(run, step, "is nested too deeply to be checked");
-    if (++run->steps > DX_SCHEMA_STEPS_CAP) return dx_explain(run, step, "takes too long to be checked");
+    if (run->gave_up) return false;
+    if (run->depth >= DX_SCHEMA_DEPTH_CAP) return give_up(run, step, "is nested too deeply to be checked");
+    if (++run->steps > DX_SCHEMA_STEPS_CAP) return give_up(run, step, TOO_LONG);
     const dx_scope *before = run->scope;
     dx_scope entered = {before, node->root};
     if (!before || (before->root != node->root && !in_scope(before, node->root))) run->scope = &entered;
@@ -108,16 +138,24 @@ bool dx_run_verdict(dx_run *run, const dx_node *node, yyjson_val *value, dx_seen
     return valid;
 }
 
+static bool tells_of_limit(const dx_diags *diags) {
+    for (const dx_diag *diag = diags->first; diag; diag = diag->next)
+        if (dx_slice_starts(diag->message, DX_SLICE("takes too long")) || dx_slice_starts(diag->message, DX_SLICE("is nested too")))
+            return true;
+    return false;
+}
+
 dx_status dx_schema_validate(const dx_schema *schema, yyjson_val *instance, dx_arena *scratch, const dx_schema_options *options,
                              dx_diags *diags) {
     dx_run run = {.scratch = scratch};
     if (!instance) return DX_INVALID;
-    if (dx_run_check(&run, schema->start, instance, NULL, NULL)) return DX_OK;
+    if (dx_run_check(&run, schema->start, instance, NULL, NULL) && !run.gave_up) return DX_OK;
     if (diags && run.status == DX_OK) {
         run = (dx_run){.scratch = scratch, .diags = diags, .first_only = options && options->first_only};
         size_t before = diags->count;
         bool valid = dx_run_check(&run, schema->start, instance, NULL, NULL);
-        if (run.status == DX_OK && (valid || diags->count == before)) dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "is not valid");
+        if (run.status == DX_OK && (valid || diags->count == before || (run.gave_up && !tells_of_limit(diags))))
+            dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "%s", run.gave_up ? TOO_LONG : "is not valid");
     }
     return run.status == DX_OK ? DX_INVALID : run.status;
 }

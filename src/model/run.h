@@ -4,6 +4,7 @@
 #ifndef DX_MODEL_RUN_H
 #define DX_MODEL_RUN_H
 
+#include "base/clock.h"
 #include "model/program.h"
 
 // Where the run stands in the instance: a chain on the C stack, written out as a pointer only for a finding.
@@ -36,7 +37,10 @@ typedef struct dx_run {
     unsigned depth;
     unsigned branching; // unions being explained, one in the other
     uint32_t steps;     // containers and applicators checked
+    uint32_t matches;   // patterns tried
+    dx_nanos matching;  // the thread's time when patterns began to be timed; 0: not yet
     bool first_only;
+    bool gave_up;     // a limit was reached: the instance is invalid, whatever a `not` makes of it
     dx_status status; // DX_NO_MEMORY ends the run
 } dx_run;
 
@@ -48,6 +52,8 @@ static inline bool dx_run_check(dx_run *run, const dx_node *node, yyjson_val *va
     if (node->always) return true;
     return dx_run_node(run, node, value, seen, step);
 }
+// Whether the pattern matches; under a limit for each match and one for all of a run's.
+dx_match dx_run_match(dx_run *run, const dx_pattern *pattern, dx_slice text);
 // The verdict without findings, even in a run that collects.
 bool dx_run_verdict(dx_run *run, const dx_node *node, yyjson_val *value, dx_seen *seen, const dx_step *step);
 
@@ -71,7 +77,7 @@ static inline bool dx_seen_has(const dx_seen *seen, size_t index) {
 
 // Goes on after a failure only to collect more.
 static inline bool dx_run_goes_on(const dx_run *run) {
-    return run->diags && !run->first_only && run->status == DX_OK;
+    return run->diags && !run->first_only && run->status == DX_OK && !run->gave_up;
 }
 
 #endif

@@ -32,7 +32,7 @@ static bool check_required(dx_run *run, const dx_object_rules *rules, const uint
 static bool check_patterns(dx_run *run, const dx_object_rules *rules, dx_slice name, yyjson_val *value, bool *known, const dx_step *at) {
     bool valid = true;
     for (size_t i = 0; i < rules->pattern_count; i++) {
-        dx_match match = dx_pattern_match(rules->patterns[i].pattern, name);
+        dx_match match = dx_run_match(run, rules->patterns[i].pattern, name);
         if (match == DX_MATCH_NO) continue;
         if (match != DX_MATCH_YES) return dx_explain_match(run, at, rules->patterns[i].pattern, match);
         *known = true;

@@ -3,6 +3,7 @@
 #ifndef DX_MODEL_SCHEMA_H
 #define DX_MODEL_SCHEMA_H
 
+#include "base/clock.h"
 #include "codec/json.h"
 
 typedef struct dx_schema dx_schema;
@@ -27,9 +28,11 @@ typedef struct dx_schema_options {
 
 // Runs the program. Immutable, so any number of threads may. Findings (one for each wrong field, deepest cause, with the JSON pointer into
 // the instance and what was expected) go to `diags`, which may be NULL when only the verdict is wanted. `scratch` gives passing memory.
-// DX_OK, DX_INVALID, or DX_NO_MEMORY; recursion over DX_SCHEMA_DEPTH_CAP and patterns over their match limit count as invalid and say so.
-#define DX_SCHEMA_DEPTH_CAP 256
-#define DX_SCHEMA_STEPS_CAP 10000000u // arrays, objects and applicators checked in one run; over it counts as invalid too
+// DX_OK, DX_INVALID, or DX_NO_MEMORY; recursion over DX_SCHEMA_DEPTH_CAP, patterns over their match limit and patterns
+// that take too long together make the instance invalid, wherever they stand in the schema, and are said.
+#define DX_SCHEMA_DEPTH_CAP     256
+#define DX_SCHEMA_MATCHING_TIME (250 * DX_MILLISECOND) // of the thread, for all patterns of one run
+#define DX_SCHEMA_STEPS_CAP     10000000u              // arrays, objects and applicators checked in one run; over it counts as invalid too
 dx_status dx_schema_validate(const dx_schema *schema, yyjson_val *instance, dx_arena *scratch, const dx_schema_options *options,
                              dx_diags *diags) DX_MUST_USE;
 

@@ -265,6 +265,32 @@ static void test_a_catastrophic_pattern_ends_soon_and_says_so(void **state) {
     assert_true(dx_clock_monotonic() - start < 5 * DX_SECOND); // without a limit: longer than the universe has stood
 }
 
+static void test_a_limit_that_is_reached_under_a_not_does_not_make_the_instance_valid(void **state) {
+    (void)state;
+    char text[4096];
+    memset(text, 'a', sizeof text);
+    text[0] = '"';
+    memcpy(text + sizeof text - 3, "!\"", 3);
+    assert_string_equal(findings(q("{'not':{'pattern':'^(a+)+$'}}"), text), "takes too long to be checked");
+    assert_string_equal(findings(q("{'anyOf':[{'pattern':'^(a+)+$'},true]}"), text), "takes too long to be checked");
+    assert_string_equal(findings(q("{'not':{'allOf':[{'$ref':'#/$defs/a'}]},'$defs':{'a':{'allOf':[{'$ref':'#/$defs/a'}]}}}"), "1"),
+                        "takes too long to be checked");
+}
+
+// Each string takes a while and passes, or fails, within the limit of one match.
+static void test_many_costly_matches_end_soon_together(void **state) {
+    (void)state;
+    dx_buffer body;
+    dx_buffer_init(&body, arena, 4u << 20);
+    for (int i = 0; i < 30000; i++) dx_buffer_printf(&body, "%c\"aaaaaaaaaaaaaaab a\"", i ? ',' : '[');
+    DX_BUFFER_LIT(&body, "]");
+    dx_buffer_byte(&body, 0);
+    dx_nanos start = dx_clock_monotonic();
+    assert_non_null(strstr(findings(q("{'items':{'pattern':'(a+)+$'}}"), body.data), "takes too long"));
+    assert_non_null(strstr(findings(q("{'items':{'pattern':'^(a+)+$'}}"), body.data), "must match"));
+    assert_true(dx_clock_monotonic() - start < 5 * DX_SECOND); // without a limit: half a minute
+}
+
 static void test_a_long_text_matches_beyond_the_stack_of_the_jit(void **state) {
     (void)state;
     size_t size = 200000;
@@ -429,6 +455,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_multiples_are_decimal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lengths_count_code_points, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_catastrophic_pattern_ends_soon_and_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_limit_that_is_reached_under_a_not_does_not_make_the_instance_valid, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_costly_matches_end_soon_together, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_long_text_matches_beyond_the_stack_of_the_jit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_endless_references_end_at_the_depth_cap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_branches_that_multiply_run_into_the_step_cap, setup, teardown),
