@@ -78,13 +78,13 @@ static bool divides(uint64_t mantissa, int shift, uint64_t by) {
         divisor *= 10;
         if (divisor > mantissa) return false; // mantissa is not 0
     }
-    return mantissa % divisor == 0;
+    return mantissa % divisor == 0; // NOLINT(clang-analyzer-core.DivideZero): it grew from a number over 0
 }
 
 // The common case without text: `value` is the double nearest to steps × mantissa × 10^exponent, for few enough digits that only one
 // decimal has that double as its nearest. Dividing two exact doubles rounds correctly, so the test is exact.
 static bool divides_fast(const dx_multiple *multiple, double value) {
-    if (multiple->power == 0 || multiple->mantissa == 0) return false; // a mantissa is never 0
+    if (multiple->power == 0) return false;
     double scaled = value * multiple->power;
     if (!(scaled < 1e15)) return false;
     uint64_t digits = (uint64_t)llround(scaled);

@@ -127,7 +127,7 @@ static dx_verdict answer(const dx_document *document, const struct dx_document_t
     if (known.data && dx_http_etag_in(known, etag, true)) return dx_exchange_empty(x, 304);
     if (!gzip) return dx_exchange_body(x, 200, document->type, dx_buffer_slice(&text->plain));
     dx_exchange_field(x, DX_SLICE("content-encoding"), DX_SLICE("gzip"));
-    return dx_exchange_body(x, 200, document->type, document->packed.size ? document->packed : dx_buffer_slice(&text->packed));
+    return dx_exchange_body(x, 200, document->type, document->packed.size || !text ? document->packed : dx_buffer_slice(&text->packed));
 }
 
 typedef struct making {
