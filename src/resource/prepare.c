@@ -92,9 +92,5 @@ dx_status dx_resources_prepare(dx_resource_set *set, dx_arena *arena, dx_store *
         dx_status status = dx_resource_prepare_referrers(set->items[i], arena, store);
         if (status) return status;
     }
-    for (size_t i = 0; i < set->count; i++) {
-        dx_status status = dx_resource_prepare_referrers(set->items[i], arena, store);
-        if (status) return status;
-    }
     return dx_resource_prepare_idempotency(set, arena, store);
 }

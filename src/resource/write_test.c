@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "codec/text.h"
+#include "resource/write.h"
 
 static const char *const definition =
     "{\"models\":{"
@@ -212,6 +213,14 @@ static void hidden_rows_cannot_be_referred_to_and_shown_ones_not_hidden(void **s
     assert_string_equal(writer_show(w, "parts", bare), "");
     assert_call(create("notes", body), DX_UNKNOWN_REFERENCE);
     assert_call(writer_run(w, dx_resource_delete, "parts", bare, NULL), DX_NOT_FOUND);
+}
+
+static void each_referrer_is_asked_once(void **state) {
+    (void)state;
+    const dx_referrer *referrer = dx_write_plans_of(fixture_resource(&w->f, "parts"))->referrers;
+    assert_non_null(referrer);
+    assert_string_equal(referrer->resource->name.data, "notes");
+    assert_null(referrer->next);
 }
 
 static void references_to_uuids_are_kept_in_lower_case(void **state) {
@@ -582,6 +591,7 @@ int main(void) {
         TEST(references_must_lead_somewhere),
         TEST(a_reference_to_anothers_row_is_unknown),
         TEST(hidden_rows_cannot_be_referred_to_and_shown_ones_not_hidden),
+        TEST(each_referrer_is_asked_once),
         TEST(references_to_uuids_are_kept_in_lower_case),
         TEST(a_whole_representation_can_be_put_back),
         TEST(read_only_fields_may_only_say_what_is_so),
