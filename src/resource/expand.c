@@ -33,6 +33,7 @@ bool dx_expand_init(dx_expand *expand, dx_resource_call *call, const dx_view *vi
         item->field = view->expand[i];
         item->allowed = dx_resource_allowed(item->field->target, DX_ACTION_READ, call->principal);
         item->scoped = dx_resource_scoped(item->field->target, DX_ACTION_READ, call->principal);
+        call->personal |= !item->field->target->access[DX_ACTION_READ].is_public;
         item->of_row = DX_ARENA_ARRAY(call->arena, expanded *, row_cap);
         item->found = DX_ARENA_ARRAY(call->arena, expanded, row_cap);
         if (!item->of_row || !item->found) return false;

@@ -111,6 +111,7 @@ struct dx_resource_call {
     dx_slice location;      // path of the created row; empty: none
     bool replayed;          // the stored answer to an Idempotency-Key
 };
+    bool personal;          // depends on who asks, though the resource's own rows may not: something private was to be expanded
 
 void dx_resource_list(dx_resource_call *call);
 void dx_resource_read(dx_resource_call *call);

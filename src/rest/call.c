@@ -82,13 +82,20 @@ static bool is_read(const dx_exchange *x) {
 static void add_fields(const bridge *self) {
     const dx_resource_call *call = &self->call;
     dx_exchange *x = self->x;
+// Rows that everybody may read, with others woven in that not everybody may, are the caller's: whatever the resource says of its own.
+static void add_caching(const bridge *self) {
+    const dx_rest_caching *caching = &self->resource->caching[self->x->param_count == 0];
+    bool personal = self->call.personal && !caching->varies;
+    dx_exchange_field(self->x, DX_SLICE("Cache-Control"), personal ? DX_SLICE("private, no-cache") : caching->control);
+    if (caching->varies || personal) dx_exchange_field(self->x, DX_SLICE("Vary"), DX_SLICE("Authorization"));
+}
+
     if (call->etag.data) dx_exchange_field(x, DX_SLICE("ETag"), call->etag);
     if (call->modified) add_date(x, call->modified);
     if (call->location.size) dx_exchange_field(x, DX_SLICE("Location"), call->location);
     if (call->replayed) dx_exchange_field(x, DX_SLICE("Idempotency-Replayed"), DX_SLICE("true"));
     if (is_read(x)) {
-        dx_exchange_field(x, DX_SLICE("Cache-Control"), self->resource->cache_control);
-        if (self->resource->varies) dx_exchange_field(x, DX_SLICE("Vary"), DX_SLICE("Authorization"));
+        add_caching(self);
     } else if (self->preference != NO_PREFERENCE && call->http != 204) {
         dx_exchange_field(x, DX_SLICE("Preference-Applied"),
                           self->preference == MINIMAL ? DX_SLICE("return=minimal") : DX_SLICE("return=representation"));

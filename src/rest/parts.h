@@ -39,12 +39,17 @@ typedef struct dx_rest {
     dx_map models;               // model name → dx_slice *, its name there; those that other schemas refer to
 } dx_rest;
 
+// How answers to reads may be kept by caches.
+typedef struct dx_rest_caching {
+    dx_slice control;
+    bool varies; // depends on who asks
+} dx_rest_caching;
+
 struct dx_rest_resource {
     const dx_rest *rest;
     const dx_resource *resource;
     dx_slice schemas[DX_REST_SCHEMAS]; // their names
-    dx_slice cache_control;            // of reads
-    bool varies;                       // reads depend on who asks
+    dx_rest_caching caching[2];        // of one row, and [1] of lists
     dx_operation operations[DX_REST_ROUTES];
 };
 

@@ -73,15 +73,16 @@ static dx_status add_route(dx_rest_resource *self, dx_rest_route at) {
     return dx_app_add_operation(self->rest->app, operation);
 }
 
-static dx_slice cache_control_of(const dx_resource *resource) {
-    if (resource->cache_control.size) return resource->cache_control;
-    return resource->access[DX_ACTION_READ].is_public ? DX_SLICE("public, no-cache") : DX_SLICE("private, no-cache");
+static dx_rest_caching caching_of(const dx_resource *resource, dx_resource_action action) {
+    bool everyone = resource->access[action].is_public;
+    dx_slice control = everyone ? DX_SLICE("public, no-cache") : DX_SLICE("private, no-cache");
+    if (resource->cache_control.size) control = resource->cache_control;
+    return (dx_rest_caching){control, !everyone};
 }
 
 static dx_status add_resource(dx_rest_resource *self) {
-    const dx_resource *resource = self->resource;
-    self->cache_control = cache_control_of(resource);
-    self->varies = !resource->access[DX_ACTION_READ].is_public || !resource->access[DX_ACTION_LIST].is_public;
+    self->caching[0] = caching_of(self->resource, DX_ACTION_READ);
+    self->caching[1] = caching_of(self->resource, DX_ACTION_LIST);
     for (dx_rest_route at = 0; at < DX_REST_ROUTES; at++) {
         dx_status status = add_route(self, at);
         if (status != DX_OK) return status;
