@@ -55,7 +55,17 @@ static dx_status result_of(change *self, yyjson_val **out) {
     return target ? patched(self, target, out) : DX_NO_MEMORY;
 }
 
-static bool is_unchanged(const dx_write *write, const change *self) {
+// Whether a write-only field is set, even to what it is: a version that stays would tell that the value was right.
+static bool sets_hidden(const dx_resource *resource, yyjson_val *said) {
+    for (uint16_t f = 0; f < resource->field_count; f++) {
+        const dx_resource_field *field = &resource->fields[f];
+        if (field->write_only && yyjson_obj_getn(said, field->name.data, field->name.size)) return true;
+    }
+    return false;
+}
+
+static bool is_unchanged(const dx_write *write, const change *self, yyjson_val *result) {
+    if (sets_hidden(write->call->resource, self->kind == PATCH ? result : self->body)) return false;
     for (uint16_t c = 0; c < write->stride; c++) {
         if (!dx_bind_same(write->rows[c], self->seen[c])) return false;
     }
@@ -79,7 +89,7 @@ static dx_status compute(dx_write *write) {
                     .arena = call->arena,
                     .findings = &call->findings};
     status = dx_bind_row(&bind, result, write->rows);
-    self->unchanged = status == DX_OK && is_unchanged(write, self);
+    self->unchanged = status == DX_OK && is_unchanged(write, self, result);
     return status;
 }
 
@@ -155,7 +165,9 @@ static dx_status take_row(dx_tx *tx, const dx_row *row) {
 
 static void change_done(dx_tx *tx, dx_status status) {
     dx_write *write = dx_write_of(tx);
-    if (status == DX_OK && dx_write_answer(write->call, write->rows, 200) != DX_OK) dx_write_answer_bare(write->call, 204);
+    // Whoever may change a row but not read it is not shown what else stands in it.
+    bool shown = dx_resource_allowed(write->call->resource, DX_ACTION_READ, write->call->principal);
+    if (status == DX_OK && (!shown || dx_write_answer(write->call, write->rows, 200) != DX_OK)) dx_write_answer_bare(write->call, 204);
     if (status != DX_OK) {
         dx_write_fail(write, status);
         return;
@@ -201,6 +213,14 @@ static void first_read_done(dx_tx *tx, dx_status status) {
     dx_resource_submit(write->call, &write->tx);
 }
 
+// The operation `test` of a JSON Patch tells what stands in a row.
+static dx_status may_patch(dx_write *write, change_kind kind) {
+    const dx_resource_call *call = write->call;
+    if (kind != PATCH || dx_resource_allowed(call->resource, DX_ACTION_READ, call->principal)) return DX_OK;
+    write->detail = DX_SLICE("a JSON Patch reads the row, which the caller may not: send a merge patch");
+    return call->principal ? DX_FORBIDDEN : DX_UNAUTHENTICATED;
+}
+
 static dx_status change_begin(dx_write *write, change_kind kind) {
     dx_resource_call *call = write->call;
     change *self = DX_ARENA_NEW(call->arena, change);
@@ -214,6 +234,7 @@ static dx_status change_begin(dx_write *write, change_kind kind) {
     self->write = write;
     self->kind = kind;
     dx_status status = dx_write_precondition(call);
+    if (status == DX_OK) status = may_patch(write, kind);
     if (status == DX_OK) status = dx_write_body(write, &self->body);
     if (status != DX_OK) return status;
     write->scoped = dx_resource_scoped(call->resource, kind == REPLACE ? DX_ACTION_REPLACE : DX_ACTION_CHANGE, call->principal);

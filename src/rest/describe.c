@@ -280,8 +280,10 @@ static void add_changed(const description *d) {
     yyjson_mut_val *response = add_response(d->doc, d->responses, "200", "The row as it is now.");
     add_response_fields(d->doc, response, ETAG | MODIFIED | PREFERENCE);
     add_content(d->doc, response, "application/json", ref(d, DX_REST_ROW));
-    add_response_fields(d->doc, add_response(d->doc, d->responses, "204", "The row was changed; return=minimal was asked for."),
-                        ETAG | MODIFIED | PREFERENCE);
+    add_response_fields(
+        d->doc,
+        add_response(d->doc, d->responses, "204", "The row was changed; return=minimal was asked for, or the caller may not read it."),
+        ETAG | MODIFIED | PREFERENCE);
     add_body_problems(d);
 }
 
