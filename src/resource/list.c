@@ -186,6 +186,8 @@ static dx_status answer(list_run *run) {
     call->out = dx_buffer_slice(&run->out);
     call->etag = dx_resource_body_etag(call->arena, call->out);
     if (!call->etag.data) return DX_NO_MEMORY;
+    status = dx_resource_precondition(call);
+    if (status) return status;
     call->http = 200;
     if (call->if_none_match.data && dx_http_etag_in(call->if_none_match, call->etag, true)) {
         call->http = 304;

@@ -15,8 +15,13 @@ typedef struct read_run {
 
 static bool is_unchanged(const dx_resource_call *call) {
     if (call->if_none_match.data) return dx_http_etag_in(call->if_none_match, call->etag, true);
-    // Dates of HTTP have seconds.
-    return call->if_modified_since && call->modified && call->modified / 1000000 <= call->if_modified_since / 1000000;
+    return call->if_modified_since && call->modified && !dx_resource_is_newer(call->modified, call->if_modified_since);
+}
+
+dx_status dx_resource_precondition(const dx_resource_call *call) {
+    bool wrong = call->if_match.data ? !dx_http_etag_in(call->if_match, call->etag, false)
+                                     : dx_resource_is_newer(call->modified, call->if_unmodified_since);
+    return wrong ? DX_PRECONDITION_FAILED : DX_OK;
 }
 
 static dx_status read_row(dx_tx *tx, const dx_row *row) {
@@ -28,6 +33,8 @@ static dx_status read_row(dx_tx *tx, const dx_row *row) {
     if (!run->view) {
         call->etag = dx_resource_etag(call->arena, call->resource, row);
         if (!call->etag.data) return DX_NO_MEMORY;
+        dx_status status = dx_resource_precondition(call);
+        if (status) return status;
         if ((run->unchanged = is_unchanged(call))) return DX_OK;
     }
     dx_buffer_init(&run->out, call->arena, DX_RESOURCE_OUT_CAP);
@@ -64,7 +71,7 @@ static void read_done(dx_tx *tx, dx_status status) {
     if (status == DX_OK && !run->unchanged) status = dx_buffer_status(&run->out);
     if (status == DX_OK && run->view) {
         call->etag = dx_resource_body_etag(call->arena, dx_buffer_slice(&run->out));
-        if (!call->etag.data) status = DX_NO_MEMORY;
+        status = call->etag.data ? dx_resource_precondition(call) : DX_NO_MEMORY;
         run->unchanged = is_unchanged(call);
     }
     if (status) {

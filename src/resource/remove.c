@@ -69,8 +69,7 @@ static dx_tx_step remove_next(dx_tx *tx) {
     if (tx->status != DX_OK) return dx_write_explain(write);
     switch ((remove_state)write->state) {
     case BEGIN:
-        return !write->many && (write->call->if_match.data || write->call->if_none_match.data) ? read_present(write)
-                                                                                               : remove_present(write);
+        return !write->many && dx_write_is_conditional(write->call) ? read_present(write) : remove_present(write);
     case READING:
         if (!self->seen) return not_found(write);
         dx_status status = dx_write_condition(write->call, self->seen);

@@ -96,7 +96,8 @@ struct dx_resource_call {
     dx_slice body;                    // JSON text
     dx_slice if_match, if_none_match; // values of these fields; NULL data: absent
     dx_micros_utc if_modified_since;  // 0: absent
-    dx_slice idempotency_key;         // NULL data: absent
+    dx_micros_utc if_unmodified_since;
+    dx_slice idempotency_key; // NULL data: absent
     void (*done)(dx_resource_call *call);
     void *owner;
 
@@ -110,8 +111,8 @@ struct dx_resource_call {
     dx_micros_utc modified; // 0: unknown
     dx_slice location;      // path of the created row; empty: none
     bool replayed;          // the stored answer to an Idempotency-Key
-};
     bool personal;          // depends on who asks, though the resource's own rows may not: something private was to be expanded
+};
 
 void dx_resource_list(dx_resource_call *call);
 void dx_resource_read(dx_resource_call *call);

@@ -36,6 +36,12 @@ dx_slice dx_resource_etag(dx_arena *arena, const dx_resource *resource, const dx
 dx_slice dx_resource_body_etag(dx_arena *arena, dx_slice body);
 // When the row was last changed; 0 when the resource doesn't keep that.
 dx_micros_utc dx_resource_modified(const dx_resource *resource, const dx_row *row);
+// Whether `modified` lies behind a date of HTTP, which has seconds; false when one of the two is unknown (0).
+static inline bool dx_resource_is_newer(dx_micros_utc modified, dx_micros_utc date) {
+    return modified && date && modified / 1000000 > date / 1000000;
+}
+// If-Match and If-Unmodified-Since of a read, against call->etag and call->modified: DX_OK or DX_PRECONDITION_FAILED.
+dx_status dx_resource_precondition(const dx_resource_call *call) DX_MUST_USE;
 
 // --- who sees what ---------------------------------------------------------------------------------------------------------
 // Whether `action` sees only the caller's own rows: the resource is owned, the action isn't public, and the caller lacks the bypass role.

@@ -333,7 +333,10 @@ dx_status dx_write_precondition(const dx_resource_call *call) {
 }
 
 dx_status dx_write_condition(const dx_resource_call *call, const dx_value *row) {
-    if (!call->if_match.data && !call->if_none_match.data) return DX_OK;
+    if (!dx_write_is_conditional(call)) return DX_OK;
+    // A date counts where no tag is given, to the second (RFC 9110 section 13.1.4).
+    if (!call->if_match.data && dx_resource_is_newer(dx_write_modified(call->resource, row), call->if_unmodified_since))
+        return DX_PRECONDITION_FAILED;
     dx_slice etag = dx_write_etag(call->arena, call->resource, row);
     if (!etag.data) return DX_NO_MEMORY;
     if (call->if_match.data && !dx_http_etag_in(call->if_match, etag, false)) return DX_PRECONDITION_FAILED;

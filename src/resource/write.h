@@ -110,6 +110,10 @@ void dx_write_blame(dx_write *write);
 // --- preconditions ---------------------------------------------------------------------------------------------------------
 // Before anything is read: DX_PRECONDITION_REQUIRED when the resource wants If-Match and there is none.
 dx_status dx_write_precondition(const dx_resource_call *call) DX_MUST_USE;
+// Whether the row must be read before it is known if it may be written.
+static inline bool dx_write_is_conditional(const dx_resource_call *call) {
+    return call->if_match.data || call->if_none_match.data || call->if_unmodified_since;
+}
 // Against the row as it is (RFC 9110 section 13.2.2): DX_OK, DX_PRECONDITION_FAILED or DX_NO_MEMORY.
 dx_status dx_write_condition(const dx_resource_call *call, const dx_value *row) DX_MUST_USE;
 

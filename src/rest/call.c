@@ -48,6 +48,9 @@ static void read_fields(bridge *self) {
         case DX_FIELD_IF_MODIFIED_SINCE:
             if (!dx_http_date_read(field->value, &call->if_modified_since)) call->if_modified_since = 0;
             break;
+        case DX_FIELD_IF_UNMODIFIED_SINCE:
+            if (!dx_http_date_read(field->value, &call->if_unmodified_since)) call->if_unmodified_since = 0;
+            break;
         case DX_FIELD_IDEMPOTENCY_KEY:
             call->idempotency_key = joined(x, call->idempotency_key, field->value);
             break;
@@ -79,9 +82,6 @@ static bool is_read(const dx_exchange *x) {
     return x->request.method == DX_GET || x->request.method == DX_HEAD;
 }
 
-static void add_fields(const bridge *self) {
-    const dx_resource_call *call = &self->call;
-    dx_exchange *x = self->x;
 // Rows that everybody may read, with others woven in that not everybody may, are the caller's: whatever the resource says of its own.
 static void add_caching(const bridge *self) {
     const dx_rest_caching *caching = &self->resource->caching[self->x->param_count == 0];
@@ -90,6 +90,9 @@ static void add_caching(const bridge *self) {
     if (caching->varies || personal) dx_exchange_field(self->x, DX_SLICE("Vary"), DX_SLICE("Authorization"));
 }
 
+static void add_fields(const bridge *self) {
+    const dx_resource_call *call = &self->call;
+    dx_exchange *x = self->x;
     if (call->etag.data) dx_exchange_field(x, DX_SLICE("ETag"), call->etag);
     if (call->modified) add_date(x, call->modified);
     if (call->location.size) dx_exchange_field(x, DX_SLICE("Location"), call->location);

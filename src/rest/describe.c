@@ -230,6 +230,7 @@ static void add_preconditions(const description *d) {
         add_parameter_in(d->doc, d->parameters, yyjson_mut_str(d->doc, "If-Match"), "header",
                          "Entity tag of the row as the client knows it: 412 when it has changed since.", typed(d->doc, "string"));
     if (d->resource->require_if_match) yyjson_mut_obj_add_bool(d->doc, parameter, "required", true);
+    add_request_field(d->doc, d->parameters, "If-Unmodified-Since", "Without If-Match: 412 when the row was changed since this date.");
     add_problem(d->doc, d->responses, "412", "The precondition does not hold: the row has changed.");
     if (d->resource->require_if_match) add_problem(d->doc, d->responses, "428", "If-Match is required.");
 }
