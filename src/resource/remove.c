@@ -195,11 +195,11 @@ static dx_status ids_of_body(dx_write *write) {
 
 static int compare_ids(const void *a, const void *b) {
     const dx_value *x = a, *y = b;
-    if (x->type == DX_VALUE_TEXT) return dx_slice_compare(x->text, y->text);
-    return (x->integer > y->integer) - (x->integer < y->integer);
+    if (x->type == DX_VALUE_TEXT) return dx_slice_compare(y->text, x->text);
+    return (x->integer < y->integer) - (x->integer > y->integer);
 }
 
-// Each row once, however often it was named.
+// Each row once, however often it was named; the newest first, for rows of one table mostly refer to older ones.
 static void unite(removal *self) {
     qsort(self->ids, self->count, sizeof *self->ids, compare_ids);
     size_t kept = 0;
