@@ -1,6 +1,14 @@
 // How a call ends badly: in one place, so that both sides say it the same way.
 #include "resource/list.h"
 
+// A detail may quote what the client sent, which can be a megabyte. Cut between two characters.
+static void shorten(dx_slice *text) {
+    static const size_t CAP = 1024;
+    if (text->size <= CAP) return;
+    text->size = CAP;
+    while (text->size && ((unsigned char)text->data[text->size] & 0xc0) == 0x80) text->size--;
+}
+
 void dx_resource_fail(dx_resource_call *call, dx_status status, const char *detail, ...) {
     call->status = status;
     call->detail = (dx_slice){0};
@@ -10,6 +18,7 @@ void dx_resource_fail(dx_resource_call *call, dx_status status, const char *deta
         call->detail = dx_arena_vprintf(call->arena, detail, args);
         va_end(args);
         if (!call->detail.data) call->detail = (dx_slice){0};
+        shorten(&call->detail);
     }
     call->out = (dx_slice){0};
     call->done(call);
