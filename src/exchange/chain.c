@@ -12,7 +12,8 @@ static dx_verdict call(dx_exchange *x, const dx_chain *chain) {
 
 // The way out, from the filter behind the one that turned round. `passed`: how many filters saw the exchange on its way in.
 static void leave(dx_exchange *x, const dx_chain *chain, uint16_t passed) {
-    if (DX_UNLIKELY(x->response.status == 0)) (void)dx_exchange_fail(x, DX_INTERNAL, "no answer was set");
+    if (DX_UNLIKELY(x->response.status == 0)) // nobody need make an answer that goes nowhere
+        (void)(x->aborted ? dx_exchange_fail(x, DX_CANCELLED, NULL) : dx_exchange_fail(x, DX_INTERNAL, "no answer was set"));
     for (uint16_t i = passed; i-- > 0;)
         if (chain->filters[i].ops->out) chain->filters[i].ops->out(chain->filters[i].conf, x);
     x->state = DONE;

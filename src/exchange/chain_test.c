@@ -178,6 +178,17 @@ static void an_answer_that_came_after_the_peer_went_is_kept(void **state) {
     assert_string_equal(trace, "abcdCBA");
 }
 
+static void no_answer_for_a_peer_that_went_is_no_internal_error(void **state) {
+    fixture *f = *state;
+    f->parts[3].verdict = DX_WAIT;
+    dx_chain_run_with(&f->x, &f->chain);
+    f->x.aborted = true;
+    dx_exchange_resume(&f->x, DX_ANSWER);
+    assert_int_equal(f->x.error, DX_CANCELLED);
+    assert_int_equal(f->x.response.status, 499);
+    assert_string_equal(trace, "abcdCBA");
+}
+
 static void a_handler_that_sets_no_answer_is_an_internal_error(void **state) {
     fixture *f = *state;
     f->parts[3].verdict = DX_NEXT;
@@ -217,6 +228,7 @@ int main(void) {
         TEST(a_filter_may_answer_from_inside_its_wait),
         TEST(nothing_behind_a_wait_runs_when_the_peer_has_gone),
         TEST(an_answer_that_came_after_the_peer_went_is_kept),
+        TEST(no_answer_for_a_peer_that_went_is_no_internal_error),
         TEST(a_handler_that_sets_no_answer_is_an_internal_error),
         TEST(resuming_a_finished_exchange_does_nothing),
         TEST(a_chain_without_filters_runs_its_handler),
