@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "store/sqlite/internal.h"
+
 typedef struct fixture {
     test_file file;
     dx_store *store;
@@ -546,6 +548,10 @@ static void more_statements_than_the_cache_holds_all_run(void **state) {
         assert_int_equal(tx.rows, 2);
         dx_arena_destroy(arena);
     }
+    int used = 0, most = 0;
+    sqlite3 *db = dx_sqlite_of(f->store)->direct->db;
+    assert_int_equal(sqlite3_db_status(db, SQLITE_DBSTATUS_STMT_USED, &used, &most, 0), SQLITE_OK);
+    assert_in_range(used, 1, DX_SQLITE_PREPARED_BYTES + (1 << 19));
 }
 
 int main(void) {

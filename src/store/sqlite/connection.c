@@ -12,6 +12,7 @@ struct dx_sqlite_prepared {
     dx_sqlite_prepared *newer, *older;
     dx_sqlite_prepared *next; // in its bucket
     uint64_t hash;
+    size_t bytes; // that it takes
     uint32_t kept;
 };
 
@@ -148,6 +149,7 @@ static void evict_oldest(dx_sqlite_conn *conn) {
         *at = oldest->next;
     }
     conn->prepared_count--;
+    conn->prepared_bytes -= oldest->bytes;
     free_prepared(oldest);
 }
 
@@ -172,7 +174,10 @@ static dx_status room_for_kept(dx_sqlite_conn *conn, uint32_t kept) {
 }
 
 static void add_prepared(dx_sqlite_conn *conn, dx_sqlite_prepared *prepared) {
-    if (conn->prepared_count >= DX_SQLITE_PREPARED_CAP) evict_oldest(conn);
+    prepared->bytes = (size_t)sqlite3_stmt_status(prepared->stmt, SQLITE_STMTSTATUS_MEMUSED, 0);
+    while (conn->oldest &&
+           (conn->prepared_count >= DX_SQLITE_PREPARED_CAP || conn->prepared_bytes + prepared->bytes > DX_SQLITE_PREPARED_BYTES))
+        evict_oldest(conn);
     if (prepared->kept != DX_SQLITE_PASSING) {
         conn->kept[prepared->kept] = prepared;
     } else {
@@ -182,6 +187,7 @@ static void add_prepared(dx_sqlite_conn *conn, dx_sqlite_prepared *prepared) {
     }
     link_use(conn, prepared);
     conn->prepared_count++;
+    conn->prepared_bytes += prepared->bytes;
 }
 
 DX_COLD static dx_sqlite_prepared *prepare_new(dx_sqlite_conn *conn, const dx_statement *statement, dx_status *status) {

@@ -83,7 +83,9 @@ typedef struct dx_sqlite_numbering {
 } dx_sqlite_numbering;
 
 #define DX_SQLITE_PREPARED_CAP 512 // kept and passing statements that a connection holds prepared; the least recently used goes
-#define DX_SQLITE_BUCKETS      256 // of passing ones, by hash
+// And bytes that they take: a list of a thousand values is a statement of a hundred kilobytes, and clients say which lists there are.
+#define DX_SQLITE_PREPARED_BYTES ((size_t)4 << 20)
+#define DX_SQLITE_BUCKETS        256 // of passing ones, by hash
 
 struct dx_sqlite_conn {
     sqlite3 *db;
@@ -96,7 +98,7 @@ struct dx_sqlite_conn {
     uint32_t kept_size;
     dx_sqlite_prepared *buckets[DX_SQLITE_BUCKETS];
     dx_sqlite_prepared *newest, *oldest;
-    size_t prepared_count;
+    size_t prepared_count, prepared_bytes;
     // numbering (ids.c)
     dx_sqlite_numbering *numbering;
     uint32_t numbering_size;
