@@ -40,10 +40,12 @@ static dx_status patched(change *self, yyjson_val *target, yyjson_val **out) {
     yyjson_mut_val *result = NULL;
     dx_status status = self->kind == MERGE ? dx_json_merge_apply(&result, doc, target, self->body)
                                            : dx_json_patch_apply(&result, doc, target, self->body, &call->findings);
-    if (status != DX_OK) return status;
     yyjson_alc alc = dx_json_alc(call->arena);
-    *out = yyjson_doc_get_root(yyjson_mut_val_imut_copy(result, &alc));
-    return *out ? DX_OK : DX_NO_MEMORY;
+    if (status == DX_OK) *out = yyjson_doc_get_root(yyjson_mut_val_imut_copy(result, &alc));
+    if (status == DX_OK && !*out) status = DX_NO_MEMORY;
+    if (!dx_resource_outgrew(call, status)) return status;
+    self->write->detail = DX_SLICE("the patch makes the row too large");
+    return DX_TOO_LARGE;
 }
 
 // Write-only members are not in what a JSON Patch works on: `copy` and `test` would tell them.
@@ -195,7 +197,7 @@ static dx_status first_read_row(dx_tx *tx, const dx_row *row) {
 // What does not depend on the row stands as it is. Fields that a replacement may not set never change, so what is wrong with one stays
 // wrong.
 static bool is_final(const change *self, dx_status status) {
-    return status == DX_MALFORMED || status == DX_NO_MEMORY || (status == DX_INVALID && self->kind == REPLACE);
+    return status == DX_MALFORMED || status == DX_NO_MEMORY || status == DX_TOO_LARGE || (status == DX_INVALID && self->kind == REPLACE);
 }
 
 static void first_read_done(dx_tx *tx, dx_status status) {

@@ -225,6 +225,11 @@ static void list_done(dx_tx *tx, dx_status status) {
                              DX_CURSOR_TEXT_CAP);
         status = DX_INVALID;
     }
+    if (dx_resource_outgrew(call, status)) {
+        dx_resource_complain(call, DX_SLICE("page_size"),
+                             "the rows of this page are too large for one answer: ask for fewer, or for fewer fields");
+        status = DX_INVALID;
+    }
     if (status) {
         dx_resource_fail(call, status, status == DX_INVALID ? "the query string is not right" : NULL);
         return;

@@ -167,3 +167,20 @@ def test_a_body_of_wrong_names_costs_no_more_than_one_of_right_ones(api):
         spent.append(best)
     assert spent[1] < 10 * spent[0], spent
     assert len(problem(answer, 422)["errors"]) == 100
+
+
+def test_a_page_that_is_too_large_is_told_apart_from_a_server_in_need(api):
+    for _ in range(20):
+        make(api, tags=["x" * 900000])
+    document = problem(api.get(THINGS), 422, "validation_failed")
+    assert document["errors"][0]["parameter"] == "page_size"
+    assert len(api.get(THINGS + "?page_size=5").json()["results"]) == 5
+    assert len(api.get(THINGS + "?fields=id").json()["results"]) == 20
+
+
+def test_a_patch_that_doubles_a_row_again_and_again_is_refused(api):
+    place = make(api, tags=["x" * 1000]).headers["location"]
+    patch = [{"op": "copy", "from": "/tags", "path": "/tags/-"}] * 40
+    answer = problem(api.patch(place, data=json.dumps(patch), headers=JSON_PATCH), 413)
+    assert answer["detail"] == "the patch makes the row too large"
+    assert api.get(place).json()["tags"] == ["x" * 1000]
