@@ -16,7 +16,7 @@
 
 #define ARENA_CAP  ((size_t)64 << 20)
 #define PAGE_ROWS  200
-#define STEPS_CAP  4
+#define STEPS_CAP  6
 #define VALUES_CAP 12
 
 typedef struct users {
@@ -220,7 +220,10 @@ static int find_account(users *u) {
     return u->account.id ? DX_EXIT_OK : failed("no account is named \"%s\"", u->username);
 }
 
-static void forget_failures(users *u, char keys[2][DX_NAME_KEY_CAP]) {
+// What is written down of failed logins goes; what a running server has in memory it forgets by the time written here.
+static void unlock(users *u, char keys[2][DX_NAME_KEY_CAP]) {
+    const dx_value values[] = {DX_INT_VALUE(u->now), DX_INT_VALUE(u->account.id)};
+    add_step(u, u->statements.unlock, values, 2, NULL, false);
     dx_slice names[] = {u->account.username, u->account.email};
     for (size_t i = 0; i < 2; i++) {
         if (!dx_name_fold(keys[i], names[i])) continue;
@@ -325,7 +328,7 @@ static int set_disabled(users *u, bool disabled) {
     if (disabled)
         end_sessions(u);
     else
-        forget_failures(u, keys);
+        unlock(u, keys);
     return finish(u, disabled ? "disabled, and logged out everywhere" : "enabled");
 }
 
@@ -342,10 +345,11 @@ static int change_password(users *u) {
     int result = find_account(u);
     if (result == DX_EXIT_OK) result = hash_password(u, u->account.username, u->account.email);
     if (result != DX_EXIT_OK) return result;
-    const dx_value values[] = {DX_TEXT_VALUE(dx_slice_str(u->hash)), DX_INT_VALUE(u->now), DX_INT_VALUE(u->account.id)};
-    add_step(u, u->statements.set_password, values, 3, NULL, true);
+    const dx_value values[] = {DX_TEXT_VALUE(dx_slice_str(u->hash)), DX_INT_VALUE(u->now), DX_INT_VALUE(u->now),
+                               DX_INT_VALUE(u->account.id)};
+    add_step(u, u->statements.set_password, values, 4, NULL, true);
     end_sessions(u);
-    forget_failures(u, keys);
+    unlock(u, keys);
     return finish(u, "the password is changed, and every session has ended");
 }
 
@@ -381,6 +385,7 @@ static int perform(users *u, const user_action *action) {
     if (result == DX_EXIT_OK) result = read_roles(u);
     if (result == DX_EXIT_OK) result = read_password(u);
     if (result == DX_EXIT_OK) result = open_store(u, action);
+    u->now = dx_clock_utc(); // not before the password was typed
     return result == DX_EXIT_OK ? action->run(u) : result;
 }
 
@@ -400,7 +405,6 @@ static int run(int argc, char **argv) {
     u->rule = (dx_password_rule)DX_PASSWORD_RULE_INIT;
     u->cost = (dx_password_cost)DX_PASSWORD_COST_INIT;
     u->roles = DX_SLICE("[\"user\"]");
-    u->now = dx_clock_utc();
     if (!dx_options_read(&dx_cmd_users, argc, argv, options, DX_COUNT_OF(options), &operands)) goto out;
     const user_action *action = operands == 1 ? find_action(argv[1]) : NULL;
     if (action)

@@ -16,6 +16,7 @@ static const dx_column account_columns[DX_ACCOUNT_COLUMNS] = {
     [DX_ACCOUNT_CREATED_AT] = {.name = DX_SLICE_INIT("created_at"), .type = DX_COLUMN_TIMESTAMP, .required = true},
     [DX_ACCOUNT_UPDATED_AT] = {.name = DX_SLICE_INIT("updated_at"), .type = DX_COLUMN_TIMESTAMP, .required = true},
     [DX_ACCOUNT_LAST_LOGIN_AT] = {.name = DX_SLICE_INIT("last_login_at"), .type = DX_COLUMN_TIMESTAMP},
+    [DX_ACCOUNT_UNLOCKED_AT] = {.name = DX_SLICE_INIT("unlocked_at"), .type = DX_COLUMN_TIMESTAMP},
 };
 const dx_table dx_account_table = {
     .name = DX_SLICE_INIT("duplex_accounts"), .columns = account_columns, .column_count = DX_ACCOUNT_COLUMNS};
@@ -55,7 +56,7 @@ const dx_table *const dx_identity_tables[] = {&dx_account_table, &dx_session_tab
 #define COLUMNS(...) (const uint16_t[]){__VA_ARGS__}, DX_COUNT_OF(((const uint16_t[]){__VA_ARGS__}))
 #define NOTHING      NULL, 0
 
-static const uint16_t every_column[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+static const uint16_t every_column[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 
 enum {
     LIMITED = 1,   // the last parameter is the limit
@@ -95,7 +96,9 @@ static const plan plans[] = {
     {AT(insert), DX_QUERY_INSERT, &dx_account_table, RETURNING, COLUMNS(DX_ACCOUNT_USERNAME, DX_ACCOUNT_USERNAME_KEY, DX_ACCOUNT_EMAIL,
         DX_ACCOUNT_EMAIL_KEY, DX_ACCOUNT_PASSWORD, DX_ACCOUNT_ROLES, DX_ACCOUNT_IS_DISABLED, DX_ACCOUNT_CREATED_AT, DX_ACCOUNT_UPDATED_AT),
      NOTHING},
-    {AT(set_password), DX_QUERY_UPDATE, &dx_account_table, 0, COLUMNS(DX_ACCOUNT_PASSWORD, DX_ACCOUNT_UPDATED_AT), WHERE(IS(DX_ACCOUNT_ID, 2))},
+    {AT(set_password), DX_QUERY_UPDATE, &dx_account_table, 0, COLUMNS(DX_ACCOUNT_PASSWORD, DX_ACCOUNT_UPDATED_AT, DX_ACCOUNT_UNLOCKED_AT),
+     WHERE(IS(DX_ACCOUNT_ID, 3))},
+    {AT(unlock), DX_QUERY_UPDATE, &dx_account_table, 0, COLUMNS(DX_ACCOUNT_UNLOCKED_AT), WHERE(IS(DX_ACCOUNT_ID, 1))},
     {AT(upgrade_password), DX_QUERY_UPDATE, &dx_account_table, 0, COLUMNS(DX_ACCOUNT_PASSWORD),
      WHERE(IS(DX_ACCOUNT_ID, 1), IS(DX_ACCOUNT_PASSWORD, 2))},
     {AT(set_email), DX_QUERY_UPDATE, &dx_account_table, RETURNING, COLUMNS(DX_ACCOUNT_EMAIL, DX_ACCOUNT_EMAIL_KEY, DX_ACCOUNT_UPDATED_AT),
@@ -108,6 +111,8 @@ static const plan plans[] = {
         DX_SESSION_EXPIRES_AT, DX_SESSION_CREATED_AT, DX_SESSION_LAST_USED_AT, DX_SESSION_AGENT, DX_SESSION_PEER), NOTHING},
     {AT(session_rotate), DX_QUERY_UPDATE, &dx_session_table, 0, COLUMNS(DX_SESSION_REFRESH, DX_SESSION_PREVIOUS, DX_SESSION_ROTATED_AT,
         DX_SESSION_EXPIRES_AT, DX_SESSION_LAST_USED_AT), WHERE(IS(DX_SESSION_ID, 5))},
+    {AT(session_used), DX_QUERY_UPDATE, &dx_session_table, 0, COLUMNS(DX_SESSION_LAST_USED_AT),
+     WHERE(IS(DX_SESSION_ID, 1), ABSENT(DX_SESSION_REVOKED_AT))},
     {AT(session_revoke), DX_QUERY_UPDATE, &dx_session_table, 0, COLUMNS(DX_SESSION_REVOKED_AT),
      WHERE(IS(DX_SESSION_ID, 1), ABSENT(DX_SESSION_REVOKED_AT))},
     {AT(sessions_revoke), DX_QUERY_UPDATE, &dx_session_table, 0, COLUMNS(DX_SESSION_REVOKED_AT),
@@ -188,6 +193,7 @@ dx_status dx_account_read(dx_account *out, dx_arena *arena, const dx_row *row) {
         .created_at = integer_of(row, DX_ACCOUNT_CREATED_AT),
         .updated_at = integer_of(row, DX_ACCOUNT_UPDATED_AT),
         .last_login_at = integer_of(row, DX_ACCOUNT_LAST_LOGIN_AT),
+        .unlocked_at = integer_of(row, DX_ACCOUNT_UNLOCKED_AT),
     };
     if (!copy_text(&out->username, arena, text_of(row, DX_ACCOUNT_USERNAME)) ||
         !copy_text(&out->email, arena, text_of(row, DX_ACCOUNT_EMAIL)) ||
@@ -196,6 +202,14 @@ dx_status dx_account_read(dx_account *out, dx_arena *arena, const dx_row *row) {
         return DX_NO_MEMORY;
     out->id = integer_of(row, DX_ACCOUNT_ID); // last: an id of 0 means that there is none
     return DX_OK;
+}
+
+dx_status dx_account_recheck(const dx_account *seen, const dx_row *row) {
+    if (integer_of(row, DX_ACCOUNT_IS_DISABLED)) return DX_ACCOUNT_DISABLED;
+    // The same password may have another hash since: a login beside this one renewed it, which does not count as a change.
+    bool same =
+        integer_of(row, DX_ACCOUNT_UPDATED_AT) == seen->updated_at || dx_slice_equal(text_of(row, DX_ACCOUNT_PASSWORD), seen->password);
+    return same ? DX_OK : DX_BAD_CREDENTIALS;
 }
 
 static bool read_digest(uint8_t out[32], dx_slice blob) {

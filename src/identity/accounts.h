@@ -28,6 +28,7 @@ typedef enum dx_account_column {
     DX_ACCOUNT_CREATED_AT,
     DX_ACCOUNT_UPDATED_AT, // moved by every change but a login
     DX_ACCOUNT_LAST_LOGIN_AT,
+    DX_ACCOUNT_UNLOCKED_AT, // failed logins before this are forgiven
     DX_ACCOUNT_COLUMNS
 } dx_account_column;
 
@@ -52,7 +53,7 @@ typedef struct dx_account {
     int64_t id; // 0: none
     dx_slice username, email, password, roles;
     bool disabled;
-    dx_micros_utc created_at, updated_at, last_login_at; // the last: 0: never
+    dx_micros_utc created_at, updated_at, last_login_at, unlocked_at; // the last two: 0: never
 } dx_account;
 
 typedef struct dx_stored_session {
@@ -70,7 +71,8 @@ typedef struct dx_accounts {
     const dx_statement *by_email;               // email_key → likewise
     const dx_statement *page;                   // id, limit → accounts above id, by id
     const dx_statement *insert;                 // see dx_account_insert_values; gives the new row back
-    const dx_statement *set_password;           // password, updated_at, id
+    const dx_statement *set_password;           // password, updated_at, unlocked_at, id
+    const dx_statement *unlock;                 // unlocked_at, id
     const dx_statement *upgrade_password;       // password, id, the hash it replaces
     const dx_statement *set_email;              // email, email_key, updated_at, id; gives the row back
     const dx_statement *set_disabled;           // disabled, updated_at, id
@@ -79,6 +81,7 @@ typedef struct dx_accounts {
     const dx_statement *session_by_id;          // id → every column
     const dx_statement *session_insert;         // id, account, refresh, expires_at, created_at, last_used_at, agent, peer
     const dx_statement *session_rotate;         // refresh, previous, rotated_at, expires_at, last_used_at, id
+    const dx_statement *session_used;           // last_used_at, id; changes none that has ended
     const dx_statement *session_revoke;         // revoked_at, id
     const dx_statement *sessions_revoke;        // revoked_at, account: every one of the account that still lives
     const dx_statement *sessions_revoke_others; // revoked_at, account, id of the one that stays
@@ -95,6 +98,9 @@ dx_status dx_accounts_init(dx_accounts *out, dx_store *store) DX_MUST_USE;
 
 // Rows into structs; text is copied into the arena. For a step's `row`.
 dx_status dx_account_read(dx_account *out, dx_arena *arena, const dx_row *row) DX_MUST_USE;
+// For a row of `by_id` in a transaction that follows from an older look at the account: whether what was found then still stands. Between
+// the two lies a password hash, which may have waited for seconds. DX_OK, DX_ACCOUNT_DISABLED, or DX_BAD_CREDENTIALS: another password.
+dx_status dx_account_recheck(const dx_account *seen, const dx_row *row);
 void dx_session_read(dx_stored_session *out, const dx_row *row);
 
 // What a login may name an account by, folded so that case does not matter. False when it can be the name of no account.

@@ -121,8 +121,8 @@ static void wrong_unknown_and_disabled_answer_alike(void **state) {
 }
 
 static void set_hash(const char *hash) {
-    const dx_value values[] = {DX_TEXT_VALUE(dx_slice_str(hash)), DX_INT_VALUE(test_utc), DX_INT_VALUE(1)};
-    dx_step step = {world.identity.statements.set_password, values, 3, NULL, true};
+    const dx_value values[] = {DX_TEXT_VALUE(dx_slice_str(hash)), DX_INT_VALUE(test_utc), DX_INT_VALUE(test_utc), DX_INT_VALUE(1)};
+    dx_step step = {world.identity.statements.set_password, values, 4, NULL, true};
     dx_script script;
     dx_script_init(&script, DX_TX_WRITE, &step, 1, NULL);
     dx_store_run(world.store, &script.tx);

@@ -29,7 +29,7 @@ typedef struct dx_lockout_state {
 dx_lockout *dx_lockout_create(const dx_lockout_options *options); // NULL without memory
 void dx_lockout_destroy(dx_lockout *lockout);                     // takes NULL
 
-// Before a password is looked at. `stored`: what the store knows of the name; `cleared_at`: when the account was last changed: failures
+// Before a password is looked at. `stored`: what the store knows of the name; `cleared_at`: when the account was last unlocked: failures
 // before that are forgiven. Returns 0 (go on, and call dx_lockout_leave afterwards) or how many microseconds to wait.
 int64_t dx_lockout_enter(dx_lockout *lockout, dx_slice name, const dx_lockout_state *stored, dx_micros_utc cleared_at, dx_micros_utc now);
 typedef enum dx_lockout_outcome {

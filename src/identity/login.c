@@ -68,7 +68,7 @@ typedef struct login {
     dx_slice refresh;
     uint8_t refresh_digest[DX_SHA256_SIZE];
     dx_script script;
-    dx_step steps[4];
+    dx_step steps[5];
     dx_value values[16];
 } login;
 
@@ -114,10 +114,23 @@ static void check_password(dx_work *work) {
     if (l->verdict == DX_OK && l->upgrade) l->upgrade = dx_password_hash(l->new_hash, l->password, cost) == DX_OK;
 }
 
+static void answer_wrong(dx_exchange *x) {
+    dx_exchange_field(x, DX_SLICE("www-authenticate"), DX_SLICE("Bearer"));
+    (void)dx_exchange_fail(x, DX_BAD_CREDENTIALS, "the username or the password is wrong");
+}
+
+static void answer_disabled(dx_exchange *x) {
+    (void)dx_exchange_fail(x, DX_ACCOUNT_DISABLED, "ask whoever runs this server");
+}
+
 static void session_written(dx_script *script, dx_status status) {
     login *l = DX_CONTAINER_OF(script, login, script);
     if (status == DX_OK)
         (void)dx_tokens_answer(l->self, l->x, &l->account, dx_slice_of(l->session, sizeof l->session), l->refresh);
+    else if (status == DX_BAD_CREDENTIALS || status == DX_NOT_FOUND)
+        answer_wrong(l->x);
+    else if (status == DX_ACCOUNT_DISABLED)
+        answer_disabled(l->x);
     else
         (void)dx_exchange_fail(l->x, status, "the session could not be stored");
     dx_exchange_resume(l->x, DX_ANSWER);
@@ -128,7 +141,13 @@ static dx_value short_text(dx_slice text, size_t cap) {
     return text.size && dx_utf8_valid(text) ? DX_TEXT_VALUE(text) : DX_NULL_VALUE;
 }
 
-// The session, the time of the login, and what else follows from it, in one transaction.
+// On the writer's thread.
+static dx_status recheck(void *ctx, const dx_row *row) {
+    return dx_account_recheck(&((const login *)ctx)->account, row);
+}
+
+// The session, the time of the login, and what else follows from it, in one transaction, provided that the account still is what the
+// password was checked against: its password may have been changed, and every session ended, while this one waited for its hash.
 static dx_status write_session(login *l, bool forget_failures) {
     const dx_accounts *statements = &l->self->statements;
     uint8_t seed[32];
@@ -148,10 +167,11 @@ static dx_status write_session(login *l, bool forget_failures) {
     v[4] = v[5] = DX_INT_VALUE(now);
     v[6] = short_text(dx_fields_get(&l->x->request.fields, DX_FIELD_USER_AGENT), AGENT_CAP);
     v[7] = short_text(l->x->request.peer, PEER_CAP);
-    l->steps[count++] = (dx_step){statements->session_insert, v, 8, NULL, true};
     v[8] = DX_INT_VALUE(now);
     v[9] = DX_INT_VALUE(l->account.id);
+    l->steps[count++] = (dx_step){statements->by_id, v + 9, 1, recheck, false};
     l->steps[count++] = (dx_step){statements->logged_in, v + 8, 2, NULL, true};
+    l->steps[count++] = (dx_step){statements->session_insert, v, 8, NULL, true};
     if (l->upgrade) { // unless somebody changed the password meanwhile
         v[10] = DX_TEXT_VALUE(dx_slice_str(l->new_hash));
         v[11] = DX_INT_VALUE(l->account.id);
@@ -172,8 +192,7 @@ static void answer_failed(login *l) {
     dx_session *session = dx_identity_session(self, l->x);
     dx_lockout_state state = dx_lockout_leave(self->lockout, l->name, DX_LOCKOUT_FAILED, dx_identity_now(self, l->x));
     failure_record *record = l->account.id ? failure_prepare(self, worker, l->name, &state) : NULL;
-    dx_exchange_field(l->x, DX_SLICE("www-authenticate"), DX_SLICE("Bearer"));
-    (void)dx_exchange_fail(l->x, DX_BAD_CREDENTIALS, "the username or the password is wrong");
+    answer_wrong(l->x);
     dx_exchange_resume(l->x, DX_ANSWER); // `l` is gone after this
     if (record) dx_store_submit(session, &record->script.tx);
 }
@@ -190,8 +209,10 @@ static void checked(dx_work *work) {
     if (status == DX_OK && l->account.disabled) status = DX_ACCOUNT_DISABLED;
     if (status == DX_OK) status = write_session(l, before.failures > 0 || l->stored.failures > 0);
     if (status == DX_OK) return; // session_written goes on
-    (void)dx_exchange_fail(l->x, status,
-                           status == DX_ACCOUNT_DISABLED ? "ask whoever runs this server" : "the password could not be checked");
+    if (status == DX_ACCOUNT_DISABLED)
+        answer_disabled(l->x);
+    else
+        (void)dx_exchange_fail(l->x, status, "the password could not be checked");
     dx_exchange_resume(l->x, DX_ANSWER);
 }
 
@@ -229,7 +250,7 @@ dx_verdict dx_login_handle(const void *conf, dx_exchange *x) {
     dx_status status = look_up(l);
     if (status != DX_OK) return dx_exchange_fail(x, status, "the account could not be read");
     dx_micros_utc now = dx_identity_now(self, x);
-    int64_t wait = dx_lockout_enter(self->lockout, l->name, &l->stored, l->account.updated_at, now);
+    int64_t wait = dx_lockout_enter(self->lockout, l->name, &l->stored, l->account.unlocked_at, now);
     if (wait > 0) return dx_lockout_answer(x, wait);
     l->work.work = check_password;
     l->work.done = checked;

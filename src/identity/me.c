@@ -12,8 +12,8 @@ typedef struct mine {
     size_t name_size;
     dx_status verdict;
     dx_script script;
-    dx_step steps[2];
-    dx_value values[8];
+    dx_step steps[4];
+    dx_value values[12];
 } mine;
 
 static dx_status take_account(void *ctx, const dx_row *row) {
@@ -61,6 +61,17 @@ dx_verdict dx_me_handle(const void *conf, dx_exchange *x) {
     return m && load(m) ? answer_account(m) : DX_ANSWER;
 }
 
+// The first step of every change: the session that asks for it has not ended meanwhile (DX_NOT_FOUND). Two values.
+static dx_step in_session(mine *m, dx_value *values) {
+    values[0] = DX_INT_VALUE(dx_identity_now(m->self, m->x));
+    values[1] = DX_TEXT_VALUE(dx_caller_of(m->self, m->x)->session);
+    return (dx_step){m->self->statements.session_used, values, 2, NULL, true};
+}
+
+static void answer_ended(dx_exchange *x) {
+    (void)dx_bearer_refuse(x, DX_BAD_TOKEN, "log in to get a new one");
+}
+
 // --- the e-mail address -----------------------------------------------------------------------------------------------------
 
 static void changed(dx_script *script, dx_status status) {
@@ -69,6 +80,8 @@ static void changed(dx_script *script, dx_status status) {
         (void)answer_account(m);
     else if (status == DX_ALREADY_EXISTS)
         (void)dx_body_fault(m->x, status, "/email", "an account with this e-mail address exists");
+    else if (status == DX_NOT_FOUND)
+        answer_ended(m->x);
     else
         (void)dx_exchange_fail(m->x, status, "the account could not be stored");
     dx_exchange_resume(m->x, DX_ANSWER);
@@ -85,8 +98,9 @@ dx_verdict dx_me_change_handle(const void *conf, dx_exchange *x) {
     m->values[1] = DX_TEXT_VALUE(dx_slice_of(m->email_key, email.size));
     m->values[2] = DX_INT_VALUE(dx_identity_now(m->self, x));
     m->values[3] = DX_INT_VALUE(m->account.id);
-    m->steps[0] = (dx_step){m->self->statements.set_email, m->values, 4, take_account, true};
-    dx_script_init(&m->script, DX_TX_WRITE, m->steps, 1, m);
+    m->steps[0] = in_session(m, m->values + 4);
+    m->steps[1] = (dx_step){m->self->statements.set_email, m->values, 4, take_account, true};
+    dx_script_init(&m->script, DX_TX_WRITE, m->steps, 2, m);
     m->script.done = changed;
     dx_store_submit(dx_identity_session(m->self, x), &m->script.tx);
     return DX_WAIT;
@@ -108,28 +122,45 @@ static void check_and_hash(dx_work *work) {
     if (status != DX_OK) m->verdict = status;
 }
 
+static void answer_wrong(dx_exchange *x) {
+    // Not a 401: the caller is who the token says, and clients take a 401 for a sign to renew it.
+    (void)dx_body_fault(x, DX_INVALID, "/current_password", "expected the password as it is now");
+}
+
 static void password_written(dx_script *script, dx_status status) {
     mine *m = DX_CONTAINER_OF(script, mine, script);
     if (status == DX_OK) {
         dx_identity_move_epoch(m->self);
         (void)dx_exchange_empty(m->x, 204);
+    } else if (status == DX_BAD_CREDENTIALS) {
+        answer_wrong(m->x);
+    } else if (status == DX_NOT_FOUND || status == DX_ACCOUNT_DISABLED) {
+        answer_ended(m->x);
     } else {
         (void)dx_exchange_fail(m->x, status, "the password could not be stored");
     }
     dx_exchange_resume(m->x, DX_ANSWER);
 }
 
-// The new hash, and the end of every other session of the account: whoever knew the old password is out.
+// On the writer's thread.
+static dx_status recheck(void *ctx, const dx_row *row) {
+    return dx_account_recheck(&((const mine *)ctx)->account, row);
+}
+
+// The new hash, and the end of every other session of the account: whoever knew the old password is out. Whoever changed it while this
+// one waited for its hashes is not overruled.
 static void write_password(mine *m) {
     const dx_caller *caller = dx_caller_of(m->self, m->x);
     dx_value *v = m->values;
     v[0] = DX_TEXT_VALUE(dx_slice_str(m->hash));
-    v[1] = v[3] = DX_INT_VALUE(dx_identity_now(m->self, m->x));
-    v[2] = v[4] = DX_INT_VALUE(m->account.id);
-    v[5] = DX_TEXT_VALUE(caller->session);
-    m->steps[0] = (dx_step){m->self->statements.set_password, v, 3, NULL, true};
-    m->steps[1] = (dx_step){m->self->statements.sessions_revoke_others, v + 3, 3, NULL, false};
-    dx_script_init(&m->script, DX_TX_WRITE, m->steps, 2, m);
+    v[1] = v[2] = v[4] = DX_INT_VALUE(dx_identity_now(m->self, m->x));
+    v[3] = v[5] = DX_INT_VALUE(m->account.id);
+    v[6] = DX_TEXT_VALUE(caller->session);
+    m->steps[0] = in_session(m, v + 7);
+    m->steps[1] = (dx_step){m->self->statements.by_id, v + 3, 1, recheck, false};
+    m->steps[2] = (dx_step){m->self->statements.set_password, v, 4, NULL, true};
+    m->steps[3] = (dx_step){m->self->statements.sessions_revoke_others, v + 4, 3, NULL, false};
+    dx_script_init(&m->script, DX_TX_WRITE, m->steps, 4, m);
     m->script.done = password_written;
     dx_store_submit(dx_identity_session(m->self, m->x), &m->script.tx);
 }
@@ -144,9 +175,8 @@ static void password_checked(dx_work *work) {
         write_password(m);
         return;
     }
-    // Not a 401: the caller is who the token says, and clients take a 401 for a sign to renew it.
     if (m->verdict == DX_BAD_CREDENTIALS)
-        (void)dx_body_fault(m->x, DX_INVALID, "/current_password", "expected the password as it is now");
+        answer_wrong(m->x);
     else
         (void)dx_exchange_fail(m->x, m->verdict, "the password could not be checked");
     dx_exchange_resume(m->x, DX_ANSWER);
@@ -165,7 +195,7 @@ dx_verdict dx_password_handle(const void *conf, dx_exchange *x) {
     (void)dx_name_fold(m->name, m->account.username);
     m->name_size = m->account.username.size;
     // A stolen access token must not open a second way to guess: tries count with those of the login.
-    int64_t wait = dx_lockout_enter(m->self->lockout, name_of(m), &nothing_stored, 0, now);
+    int64_t wait = dx_lockout_enter(m->self->lockout, name_of(m), &nothing_stored, m->account.unlocked_at, now);
     if (wait > 0) return dx_lockout_answer(x, wait);
     m->work.work = check_and_hash;
     m->work.done = password_checked;
