@@ -3,78 +3,10 @@
 #include <stdio.h>
 
 #include "codec/text.h"
+#include "crypto/secret.h"
 #include "identity/parts.h"
 
-#define KEY_FILE_CAP    (64u << 10)
-#define SECRET_SIZE_MIN 32
-#define SECRET_VARIETY  10 // different bytes
-
-static bool has_word(dx_slice text, dx_slice word) {
-    for (size_t at = 0; at + word.size <= text.size; at++) {
-        if (dx_slice_equal_nocase(dx_slice_of(text.data + at, word.size), word)) return true;
-    }
-    return false;
-}
-
-// Words of examples and tutorials. Random text of this length has none of them by chance.
-static bool is_well_known(dx_slice secret) {
-    static const dx_slice words[] = {
-        DX_SLICE_INIT("changeme"),
-        DX_SLICE_INIT("change-me"),
-        DX_SLICE_INIT("change_me"),
-        DX_SLICE_INIT("change me"),
-        DX_SLICE_INIT("changethis"),
-        DX_SLICE_INIT("change-this"),
-        DX_SLICE_INIT("change_this"),
-        DX_SLICE_INIT("change this"),
-        DX_SLICE_INIT("your-secret"),
-        DX_SLICE_INIT("your_secret"),
-        DX_SLICE_INIT("your secret"),
-        DX_SLICE_INIT("yoursecret"),
-        DX_SLICE_INIT("supersecret"),
-        DX_SLICE_INIT("super-secret"),
-        DX_SLICE_INIT("super_secret"),
-        DX_SLICE_INIT("super secret"),
-        DX_SLICE_INIT("secretsecret"),
-        DX_SLICE_INIT("passwordpassword"),
-        DX_SLICE_INIT("replace-me"),
-        DX_SLICE_INIT("replace_me"),
-        DX_SLICE_INIT("replaceme"),
-        DX_SLICE_INIT("insecure"),
-        DX_SLICE_INIT("example-secret"),
-        DX_SLICE_INIT("example_secret"),
-        DX_SLICE_INIT("default-secret"),
-        DX_SLICE_INIT("default_secret"),
-        DX_SLICE_INIT("my-secret-key"),
-        DX_SLICE_INIT("my_secret_key"),
-        DX_SLICE_INIT("mysecretkey"),
-        DX_SLICE_INIT("jwt-secret"),
-        DX_SLICE_INIT("jwt_secret"),
-        DX_SLICE_INIT("jwtsecret"),
-        DX_SLICE_INIT("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"), // of a framework's tutorial
-    };
-    for (size_t i = 0; i < DX_COUNT_OF(words); i++) {
-        if (has_word(secret, words[i])) return true;
-    }
-    return dx_password_is_common(secret);
-}
-
-static size_t variety_of(dx_slice text) {
-    bool seen[256] = {0};
-    size_t count = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        bool *at = &seen[(unsigned char)text.data[i]];
-        count += !*at;
-        *at = true;
-    }
-    return count;
-}
-
-static const char *secret_fault(dx_slice secret) {
-    if (secret.size < SECRET_SIZE_MIN) return "it has fewer than 32 bytes";
-    if (variety_of(secret) < SECRET_VARIETY) return "it has too few different characters";
-    return is_well_known(secret) ? "it is made of well-known words" : NULL;
-}
+#define KEY_FILE_CAP (64u << 10)
 
 typedef struct reader {
     dx_app *app;
@@ -115,7 +47,7 @@ static void read_times(reader *r) {
 
 static void read_secret(reader *r) {
     r->out->secret = dx_json_member_slice(r->section, "secret");
-    const char *fault = r->out->secret.size ? secret_fault(r->out->secret) : NULL;
+    const char *fault = r->out->secret.size ? dx_secret_fault(r->out->secret) : NULL;
     if (!fault) return;
     dx_diag *diag =
         dx_definition_complain(dx_app_definition(r->app), r->diags, DX_SLICE("/identity/secret"), "this is no good secret: %s", fault);

@@ -42,12 +42,9 @@ bool dx_address_is_loopback(const char *host);
 
 // --- the root secret -----------------------------------------------------------------------------------------------------------------
 
-#define DX_SECRET_SIZE_MIN 32
 // From the setting, the environment (DUPLEX_SECRET), or the key file beside the store, which is made when it is not there.
 dx_status dx_secret_obtain(dx_slice *out, dx_arena *arena, const dx_settings *settings, const dx_definition *definition, bool offline,
                            dx_diags *diags) DX_MUST_USE;
-// Why this can't be a root secret, or NULL when it can.
-const char *dx_secret_fault(dx_slice secret);
 
 // --- the request log: lines gathered by a worker, written by one thread of its own -----------------------------------------------------
 

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "codec/text.h"
 #include "crypto/digest.h"
+#include "crypto/secret.h"
 #include "server/parts.h"
 
 #define FILE_CAP       4096
@@ -27,65 +28,6 @@ static dx_status keep(dx_slice *out, dx_arena *arena, dx_slice secret) {
     if (!copy->data) return DX_NO_MEMORY;
     *out = *copy;
     return dx_arena_defer(arena, forget, copy);
-}
-
-static bool has_word(dx_slice text, dx_slice word) {
-    for (size_t at = 0; at + word.size <= text.size; at++)
-        if (dx_slice_equal_nocase(dx_slice_of(text.data + at, word.size), word)) return true;
-    return false;
-}
-
-// What is found in examples and tutorials, anywhere in the text. Random text of 32 characters has none of these by chance.
-static bool is_well_known(dx_slice secret) {
-    static const dx_slice words[] = {
-        DX_SLICE_INIT("changeme"),
-        DX_SLICE_INIT("change-me"),
-        DX_SLICE_INIT("change_me"),
-        DX_SLICE_INIT("change this"),
-        DX_SLICE_INIT("changethis"),
-        DX_SLICE_INIT("change-this"),
-        DX_SLICE_INIT("change_this"),
-        DX_SLICE_INIT("your-secret"),
-        DX_SLICE_INIT("your_secret"),
-        DX_SLICE_INIT("yoursecret"),
-        DX_SLICE_INIT("secret-key"),
-        DX_SLICE_INIT("secret_key"),
-        DX_SLICE_INIT("secretkey"),
-        DX_SLICE_INIT("supersecret"),
-        DX_SLICE_INIT("super-secret"),
-        DX_SLICE_INIT("super_secret"),
-        DX_SLICE_INIT("password"),
-        DX_SLICE_INIT("insecure"),
-        DX_SLICE_INIT("qwertyuiop"),
-        DX_SLICE_INIT("correct horse"),
-        DX_SLICE_INIT("0123456789"),
-        DX_SLICE_INIT("1234567890"),
-        DX_SLICE_INIT("abcdefghij"),
-        // of FastAPI's tutorial
-        DX_SLICE_INIT("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),
-    };
-    for (size_t i = 0; i < DX_COUNT_OF(words); i++)
-        if (has_word(secret, words[i])) return true;
-    return false;
-}
-
-// How many different bytes there are: 32 random characters have far more than this, "aaaa…" and "abcabc…" have fewer.
-static size_t distinct_bytes(dx_slice secret) {
-    bool seen[256] = {false};
-    size_t count = 0;
-    for (size_t i = 0; i < secret.size; i++) {
-        unsigned char byte = (unsigned char)secret.data[i];
-        count += !seen[byte];
-        seen[byte] = true;
-    }
-    return count;
-}
-
-const char *dx_secret_fault(dx_slice secret) {
-    if (secret.size < DX_SECRET_SIZE_MIN) return "it is shorter than 32 bytes";
-    if (is_well_known(secret)) return "it is one that examples use, or has a word of those";
-    if (distinct_bytes(secret) < 8) return "it repeats a few characters";
-    return NULL;
 }
 
 // --- the key file
