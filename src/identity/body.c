@@ -40,6 +40,13 @@ static void refuse_unknown(reader *r, dx_slice name) {
     if (diag) diag->suggestion = dx_nearest_word(name, known, count);
 }
 
+// "all=1" must not be taken for a no.
+static void take_flag(reader *r, const dx_body_field *field, dx_slice value) {
+    *field->flag = dx_slice_equal(value, DX_SLICE("true"));
+    if (!*field->flag && !dx_slice_equal(value, DX_SLICE("false")))
+        dx_diags_add(&r->findings, DX_INVALID, pointer_of(r, dx_slice_str(field->name)), "expected \"true\" or \"false\"");
+}
+
 static dx_status read_form(reader *r, dx_slice rest) {
     dx_slice name, value;
     dx_status status = DX_OK;
@@ -50,7 +57,7 @@ static dx_status read_form(reader *r, dx_slice rest) {
         else if (!dx_utf8_valid(value))
             dx_diags_add(&r->findings, DX_INVALID, pointer_of(r, name), "expected text in UTF-8");
         else if (field->flag)
-            *field->flag = dx_slice_equal(value, DX_SLICE("true"));
+            take_flag(r, field, value);
         else if (field->value->data)
             dx_diags_add(&r->findings, DX_INVALID, pointer_of(r, name), "expected this field once");
         else

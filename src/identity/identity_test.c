@@ -410,6 +410,37 @@ static void logout_everywhere_ends_all_sessions_of_the_account_alone(void **stat
     assert_int_equal(probe(jane.access), 200);
 }
 
+// Whoever finds an old one could otherwise log its owner out again and again, for as long as its days last.
+static void a_refresh_token_that_is_no_longer_good_ends_no_other_session(void **state) {
+    (void)state;
+    test_register("john");
+    test_tokens left = test_login("john"), spent = test_login("john"), other = test_login("john");
+    assert_int_equal(test_call(dx_logout_handle, left.access, NULL).status, 204);
+    test_answer rotated = refresh(spent.refresh);
+    test_advance(6 * DX_SECOND);
+    const char *old[] = {left.refresh, spent.refresh};
+    for (size_t i = 0; i < DX_COUNT_OF(old); i++) {
+        test_answer answer = test_call(dx_logout_handle, NULL, test_format("{\"refresh_token\":\"%s\",\"all\":true}", old[i]));
+        assert_code(answer, 401, "invalid_token");
+        assert_int_equal(probe(other.access), 200);
+    }
+    assert_int_equal(probe(test_tokens_of(&rotated).access), 401); // its own session: a spent one is a stolen one
+    test_tokens good = test_login("john");
+    assert_int_equal(test_call(dx_logout_handle, NULL, test_format("refresh_token=%s&all=true", good.refresh)).status, 204);
+    assert_int_equal(probe(other.access), 401);
+}
+
+static void a_flag_in_a_form_is_true_or_false(void **state) {
+    (void)state;
+    test_register("john");
+    test_tokens one = test_login("john"), two = test_login("john");
+    test_answer unclear = test_call(dx_logout_handle, one.access, "all=1");
+    assert_code(unclear, 422, "validation_failed");
+    assert_int_equal(test_call(dx_logout_handle, one.access, "all=false").status, 204);
+    assert_int_equal(probe(one.access), 401);
+    assert_int_equal(test_call(dx_logout_handle, two.access, "all=true").status, 204);
+}
+
 // --- one's own account ------------------------------------------------------------------------------------------------------
 
 static void me_shows_and_changes_the_address(void **state) {
@@ -489,6 +520,8 @@ int main(void) {
         TEST(refresh_refuses_what_is_no_refresh_token),
         TEST(logout_ends_this_session_at_once_and_no_other),
         TEST(logout_everywhere_ends_all_sessions_of_the_account_alone),
+        TEST(a_refresh_token_that_is_no_longer_good_ends_no_other_session),
+        TEST(a_flag_in_a_form_is_true_or_false),
         TEST(me_shows_and_changes_the_address),
         TEST(guessing_the_current_password_is_braked_too),
         TEST(a_new_password_ends_the_other_sessions),

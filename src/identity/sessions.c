@@ -28,18 +28,17 @@ static bool is_digest(const uint8_t *a, const uint8_t *b) {
     return dx_secret_equal(dx_slice_of((const char *)a, DX_SHA256_SIZE), dx_slice_of((const char *)b, DX_SHA256_SIZE));
 }
 
-// What the presented token is to the session as it is stored. It verified, so it was good once.
-static dx_status judge(refreshing *r) {
-    const dx_stored_session *session = &r->session;
-    if (!session->found || session->account != r->claims.account || session->revoked_at || session->expires_at <= r->now)
-        return DX_BAD_TOKEN;
-    dx_nanos since = (r->now - session->rotated_at) * DX_MICROSECOND;
-    if (is_digest(session->refresh, r->digest))
-        r->kind = ROTATED;
-    else if (session->has_previous && is_digest(session->previous, r->digest) && since <= r->self->settings.refresh_grace)
-        r->kind = REPEATED;
+// What the presented token, of this digest, is to the session as it is stored. It verified, so it was good once.
+static dx_status judge(refresh_kind *out, const dx_identity *self, const dx_stored_session *session, int64_t account, const uint8_t *digest,
+                       dx_micros_utc now) {
+    if (!session->found || session->account != account || session->revoked_at || session->expires_at <= now) return DX_BAD_TOKEN;
+    dx_nanos since = (now - session->rotated_at) * DX_MICROSECOND;
+    if (is_digest(session->refresh, digest))
+        *out = ROTATED;
+    else if (session->has_previous && is_digest(session->previous, digest) && since <= self->settings.refresh_grace)
+        *out = REPEATED;
     else
-        r->kind = REUSED;
+        *out = REUSED;
     return DX_OK;
 }
 
@@ -82,7 +81,7 @@ static dx_tx_step refresh_next(dx_tx *tx) {
     case FINISHED:
         return DX_TX_COMMIT;
     }
-    dx_status status = judge(r);
+    dx_status status = judge(&r->kind, r->self, &r->session, r->claims.account, r->digest, r->now);
     if (status != DX_OK) return fail(r, status);
     if (r->kind == REUSED) {
         r->values[0] = DX_INT_VALUE(r->now);
@@ -100,12 +99,12 @@ static dx_status refresh_row(dx_tx *tx, const dx_row *row) {
     return DX_OK;
 }
 
-static void report_reuse(const refreshing *r) {
+static void report_reuse(const dx_exchange *x, const dx_refresh_claims *claims) {
     dx_log_record record;
     dx_log_begin(&record, DX_LOG_WARN, "refresh_reused");
-    dx_log_int(&record, "account", r->claims.account);
-    dx_log_text(&record, "session", r->claims.session);
-    dx_log_text(&record, "peer", r->x->request.peer);
+    dx_log_int(&record, "account", claims->account);
+    dx_log_text(&record, "session", claims->session);
+    dx_log_text(&record, "peer", x->request.peer);
     dx_log_end(&record);
 }
 
@@ -121,7 +120,7 @@ static void refresh_done(dx_tx *tx, dx_status status) {
                                   r->session.rotated_at / 1000000);
     if (status == DX_OK && r->kind == REUSED) {
         dx_identity_move_epoch(r->self);
-        report_reuse(r);
+        report_reuse(r->x, &r->claims);
         status = DX_BAD_TOKEN;
     }
     if (status == DX_OK)
@@ -162,20 +161,56 @@ dx_verdict dx_refresh_handle(const void *conf, dx_exchange *x) {
 typedef struct leaving {
     dx_exchange *x;
     dx_identity *self;
+    dx_refresh_claims claims;
+    uint8_t digest[DX_SHA256_SIZE];
+    dx_micros_utc now;
+    dx_status verdict; // of the refresh token, where that is what the caller has
+    refresh_kind kind;
     dx_script script;
-    dx_step step;
-    dx_value values[2];
+    dx_step steps[3];
+    dx_value values[4];
 } leaving;
+
+// On the writer's thread. A refresh token ends its own session whatever it is by now; the account's others only while it is good: else
+// whoever found an old one could log its owner out for days.
+static dx_status weigh(void *ctx, const dx_row *row) {
+    leaving *l = ctx;
+    dx_stored_session session = {0};
+    dx_session_read(&session, row);
+    l->verdict = judge(&l->kind, l->self, &session, l->claims.account, l->digest, l->now);
+    if (l->verdict == DX_OK && l->kind == REUSED) l->verdict = DX_BAD_TOKEN;
+    if (l->verdict == DX_OK) l->values[3] = DX_INT_VALUE(l->claims.account);
+    return DX_OK;
+}
 
 static void left(dx_script *script, dx_status status) {
     leaving *l = DX_CONTAINER_OF(script, leaving, script);
     if (status == DX_OK) {
         dx_identity_move_epoch(l->self);
-        (void)dx_exchange_empty(l->x, 204);
+        if (l->kind == REUSED) report_reuse(l->x, &l->claims);
+        (void)(l->verdict == DX_OK ? dx_exchange_empty(l->x, 204) : refuse_refresh(l->x, l->verdict));
     } else {
         (void)dx_exchange_fail(l->x, status, "the session could not be ended");
     }
     dx_exchange_resume(l->x, DX_ANSWER);
+}
+
+static void leave(leaving *l, bool all, bool by_token) {
+    const dx_accounts *statements = &l->self->statements;
+    size_t count = 0;
+    dx_value *v = l->values;
+    v[0] = v[2] = DX_INT_VALUE(l->now);
+    v[1] = DX_TEXT_VALUE(l->claims.session);
+    v[3] = DX_INT_VALUE(by_token ? 0 : l->claims.account); // 0: nobody
+    if (all && by_token) {
+        l->verdict = DX_BAD_TOKEN; // unless the session is there
+        l->steps[count++] = (dx_step){statements->session_by_id, v + 1, 1, weigh, false};
+    }
+    l->steps[count++] = (dx_step){statements->session_revoke, v, 2, NULL, false};
+    if (all) l->steps[count++] = (dx_step){statements->sessions_revoke, v + 2, 2, NULL, false};
+    dx_script_init(&l->script, DX_TX_WRITE, l->steps, count, l);
+    l->script.done = left;
+    dx_store_submit(dx_identity_session(l->self, l->x), &l->script.tx);
 }
 
 dx_verdict dx_logout_handle(const void *conf, dx_exchange *x) {
@@ -199,11 +234,9 @@ dx_verdict dx_logout_handle(const void *conf, dx_exchange *x) {
     if (!l) return dx_exchange_fail(x, DX_NO_MEMORY, NULL);
     l->x = x;
     l->self = self;
-    l->values[0] = DX_INT_VALUE(dx_identity_now(self, x));
-    l->values[1] = all ? DX_INT_VALUE(claims.account) : DX_TEXT_VALUE(claims.session);
-    l->step = (dx_step){all ? self->statements.sessions_revoke : self->statements.session_revoke, l->values, 2, NULL, false};
-    dx_script_init(&l->script, DX_TX_WRITE, &l->step, 1, l);
-    l->script.done = left;
-    dx_store_submit(dx_identity_session(self, x), &l->script.tx);
+    l->claims = claims;
+    l->now = dx_identity_now(self, x);
+    if (!caller) dx_sha256(l->digest, token);
+    leave(l, all, !caller);
     return DX_WAIT;
 }
