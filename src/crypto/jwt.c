@@ -4,8 +4,7 @@
 
 #include "crypto/jwt.h"
 
-// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction, which is dropped. False when it is no number or out of range.
-static bool read_date(yyjson_val *value, int64_t *out) {
+bool dx_jwt_date(yyjson_val *value, int64_t *out) {
     if (yyjson_is_sint(value)) {
         *out = yyjson_get_sint(value);
     } else if (yyjson_is_uint(value)) {
@@ -43,8 +42,8 @@ static dx_status check_claims(yyjson_val *root, const dx_jwt_expect *expect) {
     if (expect->audience.size && !audience_has(yyjson_obj_get(root, "aud"), expect->audience)) return DX_BAD_TOKEN;
     if (expect->type.size && !dx_slice_equal(dx_json_member_slice(root, "type"), expect->type)) return DX_BAD_TOKEN;
     yyjson_val *not_before = yyjson_obj_get(root, "nbf");
-    if (not_before && (!read_date(not_before, &time) || add_saturated(expect->now_s, expect->leeway_s) < time)) return DX_BAD_TOKEN;
-    if (!read_date(yyjson_obj_get(root, "exp"), &time)) return DX_BAD_TOKEN;
+    if (not_before && (!dx_jwt_date(not_before, &time) || add_saturated(expect->now_s, expect->leeway_s) < time)) return DX_BAD_TOKEN;
+    if (!dx_jwt_date(yyjson_obj_get(root, "exp"), &time)) return DX_BAD_TOKEN;
     return expect->now_s < add_saturated(time, expect->leeway_s) ? DX_OK : DX_EXPIRED_TOKEN;
 }
 

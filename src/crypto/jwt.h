@@ -53,6 +53,8 @@ typedef struct dx_jwt_expect {
     dx_slice issuer, audience, type; // `type`: the claim "type"; empty: not checked
     int64_t now_s, leeway_s;
 } dx_jwt_expect;
+// A NumericDate (RFC 7519 section 2) in seconds; a fraction is dropped. False when it is no number or out of range.
+bool dx_jwt_date(yyjson_val *value, int64_t *out);
 dx_status dx_jwt_verify(yyjson_doc **claims, dx_arena *arena, const dx_key *key, dx_slice token, const dx_jwt_expect *expect) DX_MUST_USE;
 
 #endif

@@ -196,8 +196,10 @@ static dx_status verify(claims *out, const dx_identity *self, dx_exchange *x, dx
     if (status != DX_OK) return status;
     yyjson_val *root = yyjson_doc_get_root(doc);
     out->session = dx_json_member_slice(root, "sid");
-    out->expires_s = yyjson_get_sint(yyjson_obj_get(root, "exp"));
-    return out->session.size && dx_slice_to_i64(dx_json_member_slice(root, "sub"), &out->account) ? DX_OK : DX_BAD_TOKEN;
+    return dx_jwt_date(yyjson_obj_get(root, "exp"), &out->expires_s) && out->session.size &&
+                   dx_slice_to_i64(dx_json_member_slice(root, "sub"), &out->account)
+               ? DX_OK
+               : DX_BAD_TOKEN;
 }
 
 // Reads the state of session and account and puts an entry for the token in the cache; `*out` has a hold for the caller too.

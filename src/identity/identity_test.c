@@ -245,6 +245,22 @@ static void a_token_of_another_type_is_refused(void **state) {
     }
 }
 
+// "exp" is any JSON number. What the cache remembers of it is what the first look found.
+static void a_cached_token_lasts_as_long_however_its_end_is_written(void **state) {
+    (void)state;
+    test_register("john");
+    dx_slice session = dx_json_member_slice(claims_of(test_login("john").access, world.identity.key), "sid"), token;
+    const char *ends[] = {test_format("%lld.5", (long long)test_utc / 1000000 + 60), "18446744073709551615"};
+    for (size_t i = 0; i < DX_COUNT_OF(ends); i++) {
+        const char *claims = test_format("{\"sub\":\"1\",\"sid\":\"%.*s\",\"exp\":%s,\"type\":\"access\"}", DX_SLICE_ARG(session), ends[i]);
+        assert_int_equal(dx_jws_sign(&token, world.arena, world.identity.key, DX_SLICE("JWT"), dx_slice_str(claims)), DX_OK);
+        assert_int_equal(probe(token.data), 200);
+        assert_int_equal(probe(token.data), 200);
+        test_advance(60 * DX_SECOND);
+        assert_int_equal(probe(token.data), i == 0 ? 401 : 200);
+    }
+}
+
 static void every_operation_describes_itself(void **state) {
     (void)state;
     const dx_handler handlers[] = {dx_register_handle, dx_login_handle,     dx_refresh_handle,  dx_logout_handle,
@@ -509,6 +525,7 @@ int main(void) {
         TEST(a_token_makes_the_principal),
         TEST(bad_tokens_are_refused_and_say_why),
         TEST(a_token_of_another_type_is_refused),
+        TEST(a_cached_token_lasts_as_long_however_its_end_is_written),
         TEST(every_operation_describes_itself),
         TEST(a_cached_token_expires_too),
         TEST(what_another_process_changes_is_believed_after_a_second),
