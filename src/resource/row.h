@@ -68,7 +68,8 @@ bool dx_resource_id_read(const dx_resource *resource, dx_arena *arena, dx_slice 
 void dx_resource_fail(dx_resource_call *call, dx_status status, const char *detail, ...) DX_PRINTF(3, 4);
 // Whether it was the call's own bulk that it failed of, and not a machine without memory: an answer that sending again won't change.
 static inline bool dx_resource_outgrew(const dx_resource_call *call, dx_status status) {
-    return status == DX_TOO_LARGE || (status == DX_NO_MEMORY && dx_arena_footprint(call->arena) > call->arena->cap / 4);
+    size_t taken = dx_arena_footprint(call->arena);
+    return status == DX_TOO_LARGE || (status == DX_NO_MEMORY && taken > (1u << 20) && taken > call->arena->cap / 4);
 }
 // Adds a finding about a query parameter (pointer "?name"); the call is to end with DX_INVALID.
 dx_diag *dx_resource_complain(dx_resource_call *call, dx_slice parameter, const char *format, ...) DX_PRINTF(3, 4);
