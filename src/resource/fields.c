@@ -321,6 +321,7 @@ void dx_draft_fields(dx_loading *loading, dx_draft *draft) {
     resource->updated_column = own_add(loading, draft, &all, DX_SLICE("updated_at"), DX_COLUMN_TIMESTAMP);
     resource->deleted_column = resource->soft_delete ? (int16_t)resource->table.column_count : -1;
     if (resource->soft_delete) column_add(draft, DX_SLICE("deleted_at"), DX_COLUMN_TIMESTAMP, false);
+    if (resource->soft_delete) resource->table.unique_while_null = (uint16_t)resource->deleted_column;
     resource->version_column = (int16_t)resource->table.column_count;
     column_add(draft, DX_SLICE("_version"), DX_COLUMN_INTEGER, true);
     draft->columns[resource->version_column].fallback = DX_INT_VALUE(1);

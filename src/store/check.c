@@ -209,6 +209,7 @@ static void check_shape(table_check *check) {
     if (!dx_slice_equal(key->name, DX_SLICE("id")) || (key->type != DX_COLUMN_INTEGER && key->type != DX_COLUMN_TEXT)) {
         finding(check, key->name, "is the first column, which must be \"id\", an integer or a text");
     }
+    if (table->unique_while_null >= table->column_count) finding(check, table->name, "has unique values that depend on a column it lacks");
     for (uint16_t i = 0; i < table->index_count; i++) {
         const dx_table_index *index = &table->indexes[i];
         if (!index->column_count || index->column_count > 16) finding(check, table->name, "has an index over no or over 16 columns");

@@ -182,6 +182,45 @@ static void a_table_without_rows_changes_at_will(void **state) {
     expect(f, "SELECT group_concat(name||type,' ') FROM pragma_table_info('things')", "idINTEGER nameBLOB flagINTEGER");
 }
 
+// "gone" marks rows that do not count for what is unique (2: the column's number).
+static const dx_table *with_gone(bool counts_all, dx_column name) {
+    static dx_table table;
+    table = *things((const dx_column[]){name, {.name = DX_SLICE_INIT("gone"), .type = DX_COLUMN_INTEGER}}, 2);
+    if (!counts_all) table.unique_while_null = 2;
+    return &table;
+}
+
+static void values_of_rows_that_do_not_count_are_free(void **state) {
+    static const char indexes[] = "SELECT group_concat(name,' ') FROM (SELECT name FROM sqlite_schema WHERE type='index' AND"
+                                  " tbl_name='things' ORDER BY 1)";
+    fixture *f = *state;
+    (void)test_migrate(f->store, with_gone(true, (dx_column)TEXT("name", .unique = true)));
+    (void)test_migrate(f->store, with_gone(false, (dx_column)TEXT("name", .unique = true)));
+    expect(f, indexes, "things:!name?gone");
+    sql(f, "INSERT INTO things(name,gone) VALUES('a',1),('a',2),('a',NULL)");
+    assert_non_null(test_file_sql(&f->file, "INSERT INTO things(name) VALUES('a')"));
+    assert_int_equal(test_migrate(f->store, with_gone(false, (dx_column)TEXT("name", .unique = true))).unchanged, 1);
+    // A value twice among those that count, or among all when all are to count, is refused as ever.
+    refused(f, with_gone(true, (dx_column)TEXT("name", .unique = true)), "cannot become unique", "change those rows");
+    (void)test_migrate(f->store, with_gone(false, (dx_column)TEXT("name")));
+    sql(f, "INSERT INTO things(name) VALUES('a')");
+    refused(f, with_gone(false, (dx_column)TEXT("name", .unique = true)), "cannot become unique", "change those rows");
+    sql(f, "DELETE FROM things WHERE id=4");
+    (void)test_migrate(f->store, with_gone(false, (dx_column)TEXT("name", .unique = true)));
+    expect(f, indexes, "things:!name?gone");
+}
+
+static void a_reference_that_is_unique_for_some_rows_is_indexed_for_all(void **state) {
+    fixture *f = *state;
+    static const dx_column id[] = {{.name = DX_SLICE_INIT("id"), .type = DX_COLUMN_INTEGER}};
+    static const dx_table others = {.name = DX_SLICE_INIT("others"), .columns = id, .column_count = 1};
+    const dx_column other = COLUMN("other_id", INTEGER, .unique = true, .references = &others);
+    const dx_table *tables[] = {&others, with_gone(false, other)};
+    assert_int_equal(dx_store_migrate(f->store, tables, 2, NULL, NULL), DX_OK);
+    expect(f, "SELECT group_concat(name,' ') FROM (SELECT name FROM sqlite_schema WHERE type='index' AND tbl_name='things' ORDER BY 1)",
+           "things:!other_id?gone things:other_id");
+}
+
 // --- what is refused ---------------------------------------------------------------------------------------------------------
 
 static void a_column_with_values_is_dropped_only_when_listed(void **state) {
@@ -307,6 +346,8 @@ int main(void) {
         TEST(rows_and_references_survive_a_rebuild),
         TEST(numbers_go_on_after_a_rebuild),
         TEST(a_table_without_rows_changes_at_will),
+        TEST(values_of_rows_that_do_not_count_are_free),
+        TEST(a_reference_that_is_unique_for_some_rows_is_indexed_for_all),
         TEST(a_column_with_values_is_dropped_only_when_listed),
         TEST(a_required_column_without_values_is_refused),
         TEST(a_type_change_that_loses_something_is_refused),

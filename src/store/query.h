@@ -55,6 +55,9 @@ struct dx_table {
     uint16_t column_count;
     const struct dx_table_index *indexes; // over several columns
     uint16_t index_count;
+    // A column: rows where it is not NULL do not count for what is unique, so that rows that are only marked as deleted leave their values
+    // to others. 0 (the key): all rows count.
+    uint16_t unique_while_null;
     const dx_slice *dropped; // columns whose data may be lost: the way out that a refused migration names
     uint16_t dropped_count;
 };

@@ -2,7 +2,8 @@
 // NUMBER is of type ANY, which alone keeps an integer an integer and a double a double; its CHECK keeps text and blobs out (every number
 // sorts before every text), as the one of a BOOLEAN keeps out what is neither 0 nor 1.
 //
-// Indexes are named `table:column,column`, with `!` behind the colon when they are unique; no table can be called that.
+// Indexes are named `table:column,column`, with `!` behind the colon when they are unique, and `?column` at the end when rows count only
+// where that column is NULL; no table can be called that.
 #include "store/sqlite/migrate.h"
 
 #include <math.h>
@@ -63,6 +64,8 @@ static void index_name(dx_buffer *sql, dx_slice table, const dx_shape_index *ind
         if (i) dx_buffer_byte(sql, ',');
         dx_buffer_add(sql, index->columns[i]);
     }
+    if (index->while_null.size) dx_buffer_byte(sql, '?');
+    dx_buffer_add(sql, index->while_null);
     dx_buffer_byte(sql, '"');
 }
 
@@ -90,24 +93,31 @@ static void create_index(dx_buffer *sql, dx_slice table, const dx_shape *shape, 
         dx_sqlite_quote(sql, index->columns[i]);
     }
     if (needs_id(shape, index)) DX_BUFFER_LIT(sql, ",\"id\"");
-    DX_BUFFER_LIT(sql, ");");
+    dx_buffer_byte(sql, ')');
+    if (index->while_null.size) {
+        DX_BUFFER_LIT(sql, " WHERE ");
+        dx_sqlite_quote(sql, index->while_null);
+        DX_BUFFER_LIT(sql, " IS NULL");
+    }
+    dx_buffer_byte(sql, ';');
 }
 
 static bool same_index(const dx_shape_index *a, const dx_shape_index *b) {
-    if (a->unique != b->unique || a->count != b->count) return false;
+    if (a->unique != b->unique || a->count != b->count || !dx_slice_equal(a->while_null, b->while_null)) return false;
     for (size_t i = 0; i < a->count; i++) {
         if (!dx_slice_equal(a->columns[i], b->columns[i])) return false;
     }
     return true;
 }
 
-// The shape's indexes one by one: those of single columns first. False past the end.
+// The shape's indexes one by one: those of single columns first, of which one can have both kinds. False past the end.
 static bool index_at(const dx_shape *shape, size_t at, dx_shape_index *out) {
     for (size_t i = 0; i < shape->count; i++) {
         dx_shape_column *column = &shape->columns[i];
-        if (!column->unique && !column->indexed) continue;
-        if (at-- == 0) {
-            *out = (dx_shape_index){&column->name, 1, column->unique};
+        for (int unique = 0; unique < 2; unique++) {
+            if (unique ? !column->unique : !column->indexed) continue;
+            if (at-- > 0) continue;
+            *out = (dx_shape_index){&column->name, 1, unique, unique ? shape->unique_while_null : (dx_slice){NULL, 0}};
             return true;
         }
     }

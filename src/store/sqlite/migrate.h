@@ -17,6 +17,7 @@ typedef struct dx_shape_index {
     dx_slice *columns;
     size_t count;
     bool unique;
+    dx_slice while_null; // a unique one counts rows where this column is NULL; empty: all
 } dx_shape_index;
 
 typedef struct dx_shape {
@@ -24,6 +25,7 @@ typedef struct dx_shape {
     size_t count;
     dx_shape_index *indexes; // over several columns
     size_t index_count;
+    dx_slice unique_while_null; // a column; empty: none
 } dx_shape;
 
 dx_status dx_shape_of(dx_shape *out, dx_arena *arena, const dx_table *table);

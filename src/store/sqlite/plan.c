@@ -238,6 +238,8 @@ static dx_status check_unique(dx_migration *migration, const dx_table_plan *plan
     for (size_t i = 0; i < count; i++) {
         dx_buffer_printf(&sql, " AND (%.*s) NOTNULL", DX_SLICE_ARG(plan->source[column_at(plan, names[i])]));
     }
+    if (plan->want.unique_while_null.size)
+        dx_buffer_printf(&sql, " AND (%.*s) IS NULL", DX_SLICE_ARG(plan->source[column_at(plan, plan->want.unique_while_null)]));
     DX_BUFFER_LIT(&sql, " GROUP BY ");
     for (size_t i = 0; i < count; i++) {
         // In parentheses with a plus: a literal number alone would name a column by its place.
@@ -259,7 +261,8 @@ static dx_status check_uniques(dx_migration *migration, const dx_table_plan *pla
     dx_status status = DX_OK;
     for (size_t i = 0; i < plan->want.count && !status; i++) {
         const dx_shape_column *want = &plan->want.columns[i], *have = plan->from[i];
-        bool known = have && have->unique && have->type == want->type && have->required == want->required;
+        bool known = have && have->unique && have->type == want->type && have->required == want->required &&
+                     dx_slice_equal(plan->have.unique_while_null, plan->want.unique_while_null);
         if (want->unique && !known) status = check_unique(migration, plan, &want->name, 1);
     }
     for (size_t i = 0; i < plan->want.index_count && !status; i++) {

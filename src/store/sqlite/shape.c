@@ -32,6 +32,8 @@ dx_status dx_shape_of(dx_shape *out, dx_arena *arena, const dx_table *table) {
     out->columns = DX_ARENA_ARRAY(arena, dx_shape_column, out->count);
     out->indexes = DX_ARENA_ARRAY(arena, dx_shape_index, out->index_count);
     if (!out->columns || !out->indexes) return DX_NO_MEMORY;
+    bool partly = table->unique_while_null != 0;
+    if (partly) out->unique_while_null = table->columns[table->unique_while_null].name;
     for (size_t i = 0; i < out->count; i++) {
         const dx_column *column = &table->columns[i];
         bool key = i == 0;
@@ -39,14 +41,15 @@ dx_status dx_shape_of(dx_shape *out, dx_arena *arena, const dx_table *table) {
                                             .type = column->type,
                                             .required = column->required || key,
                                             .unique = column->unique && !key,
-                                            // Deleting a row looks for those that refer to it.
-                                            .indexed = (column->indexed || column->references) && !column->unique && !key,
+                                            // Deleting a row looks for those that refer to it: all of them.
+                                            .indexed = (column->indexed || column->references) && (!column->unique || partly) && !key,
                                             .references = column->references ? column->references->name : (dx_slice){0}};
     }
     for (size_t i = 0; i < out->index_count; i++) {
         const dx_table_index *index = &table->indexes[i];
         dx_shape_index *to = &out->indexes[i];
-        *to = (dx_shape_index){DX_ARENA_ARRAY(arena, dx_slice, index->column_count), index->column_count, index->unique};
+        *to = (dx_shape_index){DX_ARENA_ARRAY(arena, dx_slice, index->column_count), index->column_count, index->unique, {NULL, 0}};
+        if (index->unique) to->while_null = out->unique_while_null;
         if (!to->columns) return DX_NO_MEMORY;
         for (size_t j = 0; j < to->count; j++) to->columns[j] = table->columns[index->columns[j]].name;
     }
@@ -93,15 +96,23 @@ void dx_shape_write(dx_buffer *json, const dx_shape *shape) {
         if (i) dx_buffer_byte(json, ',');
         write_index(json, &shape->indexes[i]);
     }
-    DX_BUFFER_LIT(json, "]}");
+    dx_buffer_byte(json, ']');
+    if (shape->unique_while_null.size) {
+        DX_BUFFER_LIT(json, ",\"unique_while_null\":");
+        dx_json_write_string(json, shape->unique_while_null);
+    }
+    dx_buffer_byte(json, '}');
 }
 
 // --- reading -----------------------------------------------------------------------------------------------------------------
 
-static dx_status read_index(dx_shape_index *out, dx_arena *arena, yyjson_val *json) {
+static dx_status read_index(dx_shape_index *out, dx_arena *arena, yyjson_val *json, dx_slice unique_while_null) {
     yyjson_val *names = yyjson_obj_get(json, "columns"), *name;
-    *out = (dx_shape_index){DX_ARENA_ARRAY(arena, dx_slice, yyjson_arr_size(names)), yyjson_arr_size(names),
-                            yyjson_is_true(yyjson_obj_get(json, "unique"))};
+    *out = (dx_shape_index){DX_ARENA_ARRAY(arena, dx_slice, yyjson_arr_size(names)),
+                            yyjson_arr_size(names),
+                            yyjson_is_true(yyjson_obj_get(json, "unique")),
+                            {NULL, 0}};
+    if (out->unique) out->while_null = unique_while_null;
     if (!out->columns) return DX_NO_MEMORY;
     size_t i, count;
     yyjson_arr_foreach(names, i, count, name) {
@@ -135,7 +146,9 @@ dx_status dx_shape_read(dx_shape *out, dx_arena *arena, dx_slice text) {
     out->columns = DX_ARENA_ARRAY(arena, dx_shape_column, out->count);
     out->indexes = DX_ARENA_ARRAY(arena, dx_shape_index, out->index_count);
     if (!out->columns || !out->indexes) return DX_NO_MEMORY;
+    out->unique_while_null = dx_json_member_slice(yyjson_doc_get_root(doc), "unique_while_null");
     status = read_columns(out, columns);
-    for (size_t i = 0; i < out->index_count && !status; i++) status = read_index(&out->indexes[i], arena, yyjson_arr_get(indexes, i));
+    for (size_t i = 0; i < out->index_count && !status; i++)
+        status = read_index(&out->indexes[i], arena, yyjson_arr_get(indexes, i), out->unique_while_null);
     return status;
 }

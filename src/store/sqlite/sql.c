@@ -104,7 +104,7 @@ static bool is_narrow(const dx_table *table, const dx_expr *expr) {
         return false;
     }
     if (expr->kind == DX_EXPR_OR) return false;
-    bool key = expr->column == 0 || table->columns[expr->column].unique;
+    bool key = expr->column == 0 || (table->columns[expr->column].unique && !table->unique_while_null);
     return key && (expr->compare == DX_EQUAL || expr->compare == DX_IN);
 }
 
