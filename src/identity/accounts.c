@@ -63,6 +63,7 @@ enum {
     ORDERED = 2,   // by id
     RETURNING = 4, // every column
     SKIPPING = 8,  // what exists stays
+    RECENT = 16,   // sessions, those used last first
 };
 
 // One statement: `columns` selected or set, `where` a conjunction whose parameters follow those of `columns`.
@@ -85,6 +86,8 @@ typedef struct plan {
     { .kind = DX_EXPR_COMPARE, .column = (column_), .compare = (compare_), .param = (param_), .param_count = 1 }
 #define ABSENT(column_)                                                                                                                    \
     { .kind = DX_EXPR_COMPARE, .column = (column_), .compare = DX_IS_NULL }
+#define PRESENT(column_)                                                                                                                   \
+    { .kind = DX_EXPR_COMPARE, .column = (column_), .compare = DX_NOT_NULL }
 #define AT(member) offsetof(dx_accounts, member)
 
 // clang-format off
@@ -119,6 +122,9 @@ static const plan plans[] = {
      WHERE(IS(DX_SESSION_ACCOUNT, 1), ABSENT(DX_SESSION_REVOKED_AT))},
     {AT(sessions_revoke_others), DX_QUERY_UPDATE, &dx_session_table, 0, COLUMNS(DX_SESSION_REVOKED_AT),
      WHERE(IS(DX_SESSION_ACCOUNT, 1), COMPARES(DX_SESSION_ID, DX_NOT_EQUAL, 2), ABSENT(DX_SESSION_REVOKED_AT))},
+    {AT(sessions_live), DX_QUERY_SELECT, &dx_session_table, LIMITED | RECENT, COLUMNS(DX_SESSION_ID),
+     WHERE(IS(DX_SESSION_ACCOUNT, 0), ABSENT(DX_SESSION_REVOKED_AT))},
+    {AT(sessions_forget), DX_QUERY_DELETE, &dx_session_table, 0, NOTHING, WHERE(IS(DX_SESSION_ACCOUNT, 0), PRESENT(DX_SESSION_REVOKED_AT))},
     {AT(sessions_expired), DX_QUERY_SELECT, &dx_session_table, LIMITED, COLUMNS(DX_SESSION_ID),
      WHERE(COMPARES(DX_SESSION_EXPIRES_AT, DX_LESS, 0))},
     {AT(session_delete), DX_QUERY_DELETE, &dx_session_table, 0, NOTHING, WHERE(IS(DX_SESSION_ID, 0))},
@@ -136,6 +142,8 @@ enum { WHERE_CAP = 4 };
 
 static dx_status keep(const dx_statement **out, dx_store *store, const plan *from) {
     static const dx_order by_id = {.column = 0};
+    static const dx_order by_use[] = {{.column = DX_SESSION_LAST_USED_AT, .descending = true},
+                                      {.column = DX_SESSION_ID, .descending = true}};
     const dx_expr *items[WHERE_CAP];
     dx_expr all = {.kind = DX_EXPR_AND, .items = items, .item_count = from->where_count};
     dx_query query = DX_QUERY_INIT(from->kind, from->table);
@@ -151,6 +159,10 @@ static dx_status keep(const dx_statement **out, dx_store *store, const plan *fro
     if (from->flags & ORDERED) {
         query.order = &by_id;
         query.order_count = 1;
+    }
+    if (from->flags & RECENT) {
+        query.order = by_use;
+        query.order_count = DX_COUNT_OF(by_use);
     }
     if (from->flags & RETURNING) {
         query.returning = every_column;

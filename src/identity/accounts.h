@@ -85,6 +85,8 @@ typedef struct dx_accounts {
     const dx_statement *session_revoke;         // revoked_at, id
     const dx_statement *sessions_revoke;        // revoked_at, account: every one of the account that still lives
     const dx_statement *sessions_revoke_others; // revoked_at, account, id of the one that stays
+    const dx_statement *sessions_live;          // account, limit → id, those used last first
+    const dx_statement *sessions_forget;        // account: deletes what was revoked of it
     const dx_statement *sessions_expired;       // time, limit → id
     const dx_statement *session_delete;         // id
     const dx_statement *failure_by_name;        // name → every column

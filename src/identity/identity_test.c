@@ -457,6 +457,45 @@ static void a_flag_in_a_form_is_true_or_false(void **state) {
     assert_int_equal(test_call(dx_logout_handle, two.access, "all=true").status, 204);
 }
 
+static void too_many_sessions_end_the_one_used_longest_ago(void **state) {
+    (void)state;
+    test_register("john");
+    test_register("jane");
+    test_tokens kept = test_login("john"), jane = test_login("jane");
+    test_advance(DX_SECOND);
+    test_tokens oldest = test_login("john");
+    test_advance(DX_SECOND);
+    test_answer used = refresh(kept.refresh);
+    for (int i = 2; i < DX_SESSIONS_CAP; i++) (void)test_login("john");
+    assert_int_equal(probe(oldest.access), 200);
+    (void)test_login("john");
+    assert_int_equal(probe(oldest.access), 401); // at once, though it is cached
+    assert_int_equal(refresh(oldest.refresh).status, 401);
+    assert_int_equal(refresh(test_tokens_of(&used).refresh).status, 200);
+    assert_int_equal(probe(jane.access), 200);
+}
+
+static int64_t rows_seen;
+static dx_status count_row(void *ctx, const dx_row *row) {
+    (void)ctx, (void)row;
+    rows_seen++;
+    return DX_OK;
+}
+
+static void sessions_that_were_ended_do_not_pile_up(void **state) {
+    (void)state;
+    test_register("john");
+    for (int i = 0; i < 5; i++) assert_int_equal(test_call(dx_logout_handle, test_login("john").access, NULL).status, 204);
+    const dx_value values[] = {DX_INT_VALUE(INT64_MAX), DX_INT_VALUE(100)};
+    dx_step step = {world.identity.statements.sessions_expired, values, 2, count_row, false};
+    dx_script script;
+    rows_seen = 0;
+    dx_script_init(&script, DX_TX_READ, &step, 1, NULL);
+    dx_store_run(world.store, &script.tx);
+    assert_int_equal(script.outcome, DX_OK);
+    assert_int_equal(rows_seen, 1);
+}
+
 // --- one's own account ------------------------------------------------------------------------------------------------------
 
 static void me_shows_and_changes_the_address(void **state) {
@@ -539,6 +578,8 @@ int main(void) {
         TEST(logout_everywhere_ends_all_sessions_of_the_account_alone),
         TEST(a_refresh_token_that_is_no_longer_good_ends_no_other_session),
         TEST(a_flag_in_a_form_is_true_or_false),
+        TEST(too_many_sessions_end_the_one_used_longest_ago),
+        TEST(sessions_that_were_ended_do_not_pile_up),
         TEST(me_shows_and_changes_the_address),
         TEST(guessing_the_current_password_is_braked_too),
         TEST(a_new_password_ends_the_other_sessions),

@@ -6,7 +6,7 @@
 #include "crypto/digest.h"
 #include "identity/parts.h"
 
-enum { AGENT_CAP = 200, PEER_CAP = 64, FAILURE_RECORDS = 16 };
+enum { AGENT_CAP = 200, PEER_CAP = 64, FAILURE_RECORDS = 16, STEPS_CAP = 8, ROOM_VALUES = 14, VALUES_CAP = 17 };
 
 // --- failures, written behind the answer -----------------------------------------------------------------------------------
 
@@ -67,9 +67,11 @@ typedef struct login {
     char name_key[DX_NAME_KEY_CAP], new_hash[DX_PASSWORD_HASH_CAP], session[DX_SESSION_ID_SIZE];
     dx_slice refresh;
     uint8_t refresh_digest[DX_SHA256_SIZE];
+    char ended[DX_SESSION_ID_SIZE]; // the session that makes room for this one, if it must
+    size_t live;
     dx_script script;
-    dx_step steps[5];
-    dx_value values[16];
+    dx_step steps[STEPS_CAP];
+    dx_value values[VALUES_CAP];
 } login;
 
 static dx_status take_account(void *ctx, const dx_row *row) {
@@ -125,6 +127,7 @@ static void answer_disabled(dx_exchange *x) {
 
 static void session_written(dx_script *script, dx_status status) {
     login *l = DX_CONTAINER_OF(script, login, script);
+    if (status == DX_OK && l->live > DX_SESSIONS_CAP) dx_identity_move_epoch(l->self);
     if (status == DX_OK)
         (void)dx_tokens_answer(l->self, l->x, &l->account, dx_slice_of(l->session, sizeof l->session), l->refresh);
     else if (status == DX_BAD_CREDENTIALS || status == DX_NOT_FOUND)
@@ -144,6 +147,29 @@ static dx_value short_text(dx_slice text, size_t cap) {
 // On the writer's thread.
 static dx_status recheck(void *ctx, const dx_row *row) {
     return dx_account_recheck(&((const login *)ctx)->account, row);
+}
+
+// Likewise. Of one session more than there may be, the last is the one to end; while there are no more, its id stays empty.
+static dx_status count_live(void *ctx, const dx_row *row) {
+    login *l = ctx;
+    dx_slice id = dx_row_value(row, 0).text;
+    if (++l->live <= DX_SESSIONS_CAP || id.size != sizeof l->ended) return DX_OK;
+    memcpy(l->ended, id.data, sizeof l->ended);
+    l->values[ROOM_VALUES + 2] = DX_TEXT_VALUE(dx_slice_of(l->ended, sizeof l->ended));
+    return DX_OK;
+}
+
+// The steps that keep the account's sessions from piling up. Returns how many steps there are now.
+static size_t add_room(login *l, size_t count) {
+    const dx_accounts *statements = &l->self->statements;
+    dx_value *v = l->values + ROOM_VALUES;
+    v[0] = DX_INT_VALUE(l->account.id);
+    v[1] = DX_INT_VALUE(DX_SESSIONS_CAP + 1);
+    v[2] = DX_TEXT_VALUE(DX_SLICE(""));
+    l->steps[count++] = (dx_step){statements->sessions_forget, v, 1, NULL, false};
+    l->steps[count++] = (dx_step){statements->sessions_live, v, 2, count_live, false};
+    l->steps[count++] = (dx_step){statements->session_delete, v + 2, 1, NULL, false};
+    return count;
 }
 
 // The session, the time of the login, and what else follows from it, in one transaction, provided that the account still is what the
@@ -172,6 +198,7 @@ static dx_status write_session(login *l, bool forget_failures) {
     l->steps[count++] = (dx_step){statements->by_id, v + 9, 1, recheck, false};
     l->steps[count++] = (dx_step){statements->logged_in, v + 8, 2, NULL, true};
     l->steps[count++] = (dx_step){statements->session_insert, v, 8, NULL, true};
+    count = add_room(l, count);
     if (l->upgrade) { // unless somebody changed the password meanwhile
         v[10] = DX_TEXT_VALUE(dx_slice_str(l->new_hash));
         v[11] = DX_INT_VALUE(l->account.id);

@@ -72,7 +72,8 @@ static inline void dx_identity_move_epoch(dx_identity *self) {
 
 // --- tokens.c -----------------------------------------------------------------------------------------------------------------
 
-#define DX_SESSION_ID_SIZE 36 // a UUID
+#define DX_SESSION_ID_SIZE 36  // a UUID
+#define DX_SESSIONS_CAP    100 // of an account at once; the one used longest ago makes room
 // What `roles` is: a JSON array of strings, into slices of the arena.
 dx_status dx_roles_read(const dx_slice **out, size_t *count, dx_arena *arena, dx_slice json) DX_MUST_USE;
 dx_status dx_access_token(dx_slice *out, dx_arena *arena, const dx_identity *self, const dx_account *account, dx_slice session,
