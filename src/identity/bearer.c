@@ -286,10 +286,24 @@ static DX_COLD dx_verdict refuse(dx_exchange *x, dx_status status) {
     return dx_exchange_fail(x, status, "the account could not be read");
 }
 
+// The one Authorization field (RFC 9110 section 11.6.2: it is no list). Of two, whoever stands before this server may have looked at the
+// other, so neither is believed.
+static inline bool read_credentials(dx_slice *out, const dx_fields *fields) {
+    *out = (dx_slice){NULL, 0};
+    for (uint32_t i = 0; i < fields->count; i++) {
+        if (DX_LIKELY(fields->items[i].id != DX_FIELD_AUTHORIZATION)) continue;
+        if (DX_UNLIKELY(out->data)) return false;
+        *out = fields->items[i].value;
+    }
+    return true;
+}
+
 static dx_verdict bearer_in(const void *conf, dx_exchange *x) {
     const dx_identity *self = conf;
     entry *found;
-    dx_slice value = dx_fields_get(&x->request.fields, DX_FIELD_AUTHORIZATION);
+    dx_slice value;
+    if (DX_UNLIKELY(!read_credentials(&value, &x->request.fields)))
+        return dx_bearer_refuse(x, DX_BAD_TOKEN, "send one Authorization field");
     if (value.size < 7 || !dx_slice_equal_nocase(dx_slice_of(value.data, 7), DX_SLICE("bearer "))) return DX_NEXT; // none, or not ours
     dx_slice token = dx_slice_from(value, 7);
     while (token.size && token.data[0] == ' ') token = dx_slice_from(token, 1);
