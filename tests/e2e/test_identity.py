@@ -18,7 +18,7 @@ DEFINITION = {
         "notices": {"model": "Note", "access": {"read": "public", "write": {"roles": ["admin"]}}},
     },
 }
-SECRET = "a-test-secret-of-Sufficient-length-0123456789"
+SECRET = "Kq8v-Zt3w_Rb6x.Lm2y~Pd9s+Gh4j=Nc7f"
 
 
 @pytest.fixture
