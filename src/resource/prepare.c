@@ -1,5 +1,5 @@
 // Once the store stands: what every request on a resource needs again and again is made here, so that requests make nothing: kept
-// statements, the text of each field's name, the fixed part of entity tags.
+// statements, the text of each field's name.
 #include "codec/text.h"
 #include "resource/row.h"
 
@@ -60,19 +60,10 @@ static dx_status columns_fill(dx_resource_plans *plans, const dx_resource *resou
     return DX_OK;
 }
 
-static void tag_prefix_fill(dx_resource_plans *plans, const dx_resource *resource) {
-    uint8_t bytes[8];
-    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(resource->fingerprint >> (56 - 8 * i));
-    plans->tag_prefix[0] = '"';
-    dx_hex_encode(plans->tag_prefix + 1, bytes, sizeof bytes);
-    plans->tag_prefix[17] = '-';
-}
-
 static dx_status prepare(const dx_resource *resource, dx_arena *arena, dx_store *store) {
     dx_resource_plans *plans = DX_ARENA_NEW(arena, dx_resource_plans);
     if (!plans) return DX_NO_MEMORY;
     ((dx_resource *)(uintptr_t)resource)->plans = plans; // still before threads: nobody else sees it yet
-    tag_prefix_fill(plans, resource);
     dx_status status = columns_fill(plans, resource, arena);
     if (!status) status = shown_fill(plans, resource, arena);
     if (!status) status = by_id_keep(plans, resource, arena, store, false);

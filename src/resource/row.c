@@ -76,21 +76,33 @@ void dx_resource_write_row(dx_buffer *out, const dx_resource *resource, const dx
 
 // --- entity tags -----------------------------------------------------------------------------------------------------------
 
-dx_slice dx_resource_etag(dx_arena *arena, const dx_resource *resource, const dx_row *row) {
-    const dx_resource_plans *plans = dx_resource_plans_of(resource);
-    dx_value id = dx_row_value(row, 0), version = dx_row_value(row, (size_t)resource->version_column);
+// The version alone would come again: in a store that was made anew, or put back from a copy, a row can have the number and the version of
+// another. So the time of its last change is mixed in.
+dx_slice dx_resource_tag(dx_arena *arena, const dx_resource *resource, dx_value id, int64_t version, dx_micros_utc updated) {
+    uint64_t mixed = resource->fingerprint ^ ((uint64_t)updated * UINT64_C(0x9e3779b97f4a7c15));
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(mixed >> (56 - 8 * i));
     dx_buffer text;
     dx_buffer_init(&text, arena, 256);
-    if (!dx_buffer_reserve(&text, sizeof plans->tag_prefix + 64)) return (dx_slice){0};
-    dx_buffer_append(&text, plans->tag_prefix, sizeof plans->tag_prefix);
+    char *to = dx_buffer_reserve(&text, 2 + 2 * sizeof bytes + 64);
+    if (!to) return (dx_slice){0};
+    *to = '"';
+    dx_hex_encode(to + 1, bytes, sizeof bytes);
+    text.size += 1 + 2 * sizeof bytes;
+    dx_buffer_byte(&text, '-');
     if (id.type == DX_VALUE_TEXT)
         dx_buffer_add(&text, id.text);
     else
         dx_buffer_i64(&text, id.integer);
     dx_buffer_byte(&text, '-');
-    dx_buffer_i64(&text, version.integer);
+    dx_buffer_i64(&text, version);
     dx_buffer_byte(&text, '"');
     return dx_buffer_status(&text) ? (dx_slice){0} : dx_buffer_slice(&text);
+}
+
+dx_slice dx_resource_etag(dx_arena *arena, const dx_resource *resource, const dx_row *row) {
+    int64_t version = dx_row_value(row, (size_t)resource->version_column).integer;
+    return dx_resource_tag(arena, resource, dx_row_value(row, 0), version, dx_resource_modified(resource, row));
 }
 
 dx_slice dx_resource_body_etag(dx_arena *arena, dx_slice body) {

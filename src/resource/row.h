@@ -29,8 +29,9 @@ size_t dx_resource_row_guess(const dx_resource *resource);
 #define DX_RESOURCE_OUT_CAP (64u << 20)
 
 // --- entity tags -----------------------------------------------------------------------------------------------------------
-// The strong tag of a whole row: fingerprint, id and version, `"<hex>-<id>-<version>"`. The slice is the arena's (data NULL without
-// memory).
+// The strong tag of a whole row: fingerprint and time of change mixed, id and version, `"<hex>-<id>-<version>"`. The slice is the arena's
+// (data NULL without memory).
+dx_slice dx_resource_tag(dx_arena *arena, const dx_resource *resource, dx_value id, int64_t version, dx_micros_utc updated);
 dx_slice dx_resource_etag(dx_arena *arena, const dx_resource *resource, const dx_row *row);
 // The tag of any other representation (fields=, expand=, lists): a hash of its bytes.
 dx_slice dx_resource_body_etag(dx_arena *arena, dx_slice body);
@@ -101,7 +102,6 @@ typedef struct dx_resource_plans {
     const dx_shown_field *shown; // every field that is not write-only, in order
     uint16_t shown_count;
     uint32_t row_guess;
-    char tag_prefix[18];          // `"` and 16 hex digits of the fingerprint, and `-`
     const dx_statement *by_id[2]; // [scoped]
     void *writes;                 // the write side's
 } dx_resource_plans;

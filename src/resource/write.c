@@ -261,18 +261,9 @@ static void write_id(dx_buffer *out, dx_value id) {
     }
 }
 
-#define TAG_CAP 256 // prefix, id, version
-
 dx_slice dx_write_etag(dx_arena *arena, const dx_resource *resource, const dx_value *row) {
-    dx_buffer tag;
-    dx_buffer_init(&tag, arena, TAG_CAP);
-    const dx_resource_plans *plans = dx_resource_plans_of(resource);
-    dx_buffer_append(&tag, plans->tag_prefix, sizeof plans->tag_prefix);
-    write_id(&tag, row[0]);
-    dx_buffer_byte(&tag, '-');
-    dx_buffer_i64(&tag, resource->version_column < 0 ? 0 : row[resource->version_column].integer);
-    dx_buffer_byte(&tag, '"');
-    return dx_buffer_status(&tag) == DX_OK ? dx_buffer_slice(&tag) : (dx_slice){NULL, 0};
+    int64_t version = resource->version_column < 0 ? 0 : row[resource->version_column].integer;
+    return dx_resource_tag(arena, resource, row[0], version, dx_write_modified(resource, row));
 }
 
 dx_micros_utc dx_write_modified(const dx_resource *resource, const dx_value *row) {

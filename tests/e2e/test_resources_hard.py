@@ -128,6 +128,18 @@ def test_dates_guard_writes_and_reads_too(api):
     assert api.delete(place, headers={"if-unmodified-since": LATER}).status_code == 204
 
 
+def test_a_tag_does_not_come_again_when_the_store_is_made_anew(serve):
+    server = serve(DEFINITION)
+    first = make(Client(server))
+    assert server.stop() == 0
+    for file in server.folder.glob("test.db*"):
+        file.unlink()
+    server.start()
+    second = make(Client(server))
+    assert first.json()["id"] == second.json()["id"]
+    assert first.headers["etag"] != second.headers["etag"]
+
+
 def test_a_row_and_those_that_refer_to_it_go_together(api):
     jane = member(api.server, "jane")
     parent = make(jane, "/api/v1/notes").json()["id"]
