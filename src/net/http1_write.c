@@ -230,7 +230,8 @@ void dx_http1_reject(dx_http1 *h, dx_stream *stream, dx_status why, const char *
     }
     dx_response_head head = {.status = dx_status_http(why), .content_length = -1};
     dx_slice body = {NULL, 0};
-    listener->options.ops->reject(listener->options.ctx, stream->arena, why, reason, &head, &body);
+    dx_slice peer = dx_slice_of(c->peer, c->peer_size);
+    listener->options.ops->reject(listener->options.ctx, stream->arena, peer, why, reason, &head, &body);
     head.close = true;
     stream->answered = true;
     respond(stream, &head, body);

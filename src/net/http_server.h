@@ -50,8 +50,9 @@ typedef struct dx_stream_ops {
     void (*abort)(void *owner, dx_status why);
     // The stream ends; its arena is taken back right after. `sent` says whether a whole response was handed to the kernel.
     void (*closed)(void *owner, bool sent, uint64_t bytes_sent);
-    // A response for a request that never began: fills `head` (its fields and body from `arena`) for the status and the reason.
-    void (*reject)(void *ctx, dx_arena *arena, dx_status why, const char *reason, dx_response_head *head, dx_slice *body);
+    // A response for a request that never began: fills `head` (its fields and body from `arena`) for the status and the reason. `peer` is
+    // as in a request's head.
+    void (*reject)(void *ctx, dx_arena *arena, dx_slice peer, dx_status why, const char *reason, dx_response_head *head, dx_slice *body);
     // After dx_stream_write has said false: there is room again. NULL for owners that never write piecewise.
     void (*writable)(void *owner);
 } dx_stream_ops;

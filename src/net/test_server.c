@@ -153,7 +153,9 @@ static void on_close(void *owner, bool sent, uint64_t bytes_sent) {
     add(s, CLOSED, 1);
 }
 
-static void on_reject(void *ctx, dx_arena *arena, dx_status why, const char *reason, dx_response_head *head, dx_slice *body) {
+static void on_reject(void *ctx, dx_arena *arena, dx_slice peer, dx_status why, const char *reason, dx_response_head *head,
+                      dx_slice *body) {
+    assert_true(dx_slice_starts(peer, DX_SLICE("127.0.0.1:")));
     add(ctx, REJECTED, 1);
     head->status = dx_status_http(why);
     *body = dx_arena_copy(arena, dx_slice_str(reason));

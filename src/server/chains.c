@@ -34,7 +34,7 @@ static bool answers_json(const dx_operation *operation) {
 static dx_status build(dx_app *app, dx_operation *operation) {
     chain_list list = new_list(app);
     if (!list.items) return DX_NO_MEMORY;
-    bool docs = dx_slice_starts(operation->path, DX_SLICE("/docs"));
+    bool docs = dx_slice_equal(operation->path, DX_SLICE("/docs")) || dx_slice_starts(operation->path, DX_SLICE("/docs/"));
     add_edge(&list, app, docs ? &app->docs_edge : &app->edge);
     if (!dx_health_is_bare(operation)) {
         add_stage(&list, app, DX_STAGE_IDENTIFY);
@@ -54,6 +54,7 @@ static dx_status build(dx_app *app, dx_operation *operation) {
 static dx_verdict answer_unmatched(const void *conf, dx_exchange *x) {
     (void)conf;
     bool whole_server = dx_slice_equal(x->request.path, DX_SLICE("*"));
+    if (x->error != DX_OK) return dx_exchange_fail(x, x->error, NULL); // it could not be looked for
     if (x->request.method == DX_OPTIONS && (x->allow.size || whole_server)) {
         dx_exchange_field(x, DX_SLICE("allow"), whole_server ? DX_SLICE("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT") : x->allow);
         return dx_exchange_empty(x, 204);

@@ -152,6 +152,7 @@ static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head)
     x->allow = match.allow;
     x->operation = status == DX_OK ? match.operation : NULL;
     if (DX_UNLIKELY(!x->operation)) {
+        if (status == DX_NO_MEMORY) x->error = status;
         dx_chain_run_with(x, status == DX_BAD_REQUEST ? &app->misread : &app->unmatched);
         return c;
     }
@@ -164,7 +165,8 @@ static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head)
 // --- what is not proper HTTP
 // ----------------------------------------------------------------------------------------------------------------
 
-static void on_reject(void *ctx, dx_arena *arena, dx_status why, const char *reason, dx_response_head *head, dx_slice *body) {
+static void on_reject(void *ctx, dx_arena *arena, dx_slice peer, dx_status why, const char *reason, dx_response_head *head,
+                      dx_slice *body) {
     dx_worker *worker = ctx;
     static const dx_slice plain = DX_SLICE_INIT("The request is refused.\n");
     dx_fields *fields = DX_ARENA_NEW(arena, dx_fields);
@@ -173,6 +175,8 @@ static void on_reject(void *ctx, dx_arena *arena, dx_status why, const char *rea
     *body = plain;
     if (!fields || !x) return;
     dx_exchange_init(x, arena, worker->loop, worker->index);
+    x->request.method = DX_METHOD_UNKNOWN;
+    x->request.peer = peer;
     dx_trace_take(x, worker);
     (void)dx_exchange_fail(x, why, "%s", reason ? reason : "");
     if (dx_edge_filter.out) dx_edge_filter.out(&worker->app->edge, x);
