@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "codec/text.h"
 #include "server/parts.h"
 
 // The main thread and the workers: who is up, and who is done.
@@ -31,10 +32,28 @@ static void wake(int descriptor) {
     (void)written;
 }
 
+// From the handler, for everything else may be waiting, even for somebody to read the log: only what a handler may do. What is not
+// acknowledged was not promised, and the store is whole whenever the process ends.
+static void stop_at_once(void) {
+    static const char words[] =
+        "\",\"level\":\"warn\",\"event\":\"stopped\",\"message\":\"a second signal came before every request was answered\"}\n";
+    char line[256] = "{\"time\":\"";
+    _Static_assert(sizeof words + DX_TIME_TEXT_CAP + 16 < sizeof line, "the line fits");
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (dx_log_enabled(DX_LOG_WARN) && poll(&log, 1, 0) == 1 && (log.revents & POLLOUT)) {
+        size_t size = strlen(line);
+        size += dx_time_write(line + size, dx_clock_utc());
+        memcpy(line + size, words, sizeof words - 1);
+        ssize_t written = write(STDERR_FILENO, line, size + sizeof words - 1);
+        (void)written;
+    }
+    _exit(0);
+}
+
 static void on_signal(int number) {
     int saved = errno;
     (void)number;
-    atomic_fetch_add(&signals_seen, 1);
+    if (atomic_fetch_add(&signals_seen, 1) > 0) stop_at_once();
     int descriptor = atomic_load(&signal_wake);
     if (descriptor >= 0) wake(descriptor);
     errno = saved;
@@ -188,9 +207,9 @@ static void announce(const dx_app *app, void (*listening)(void *ctx, const char 
 
 static void drain_all(dx_app *app, unsigned launched) {
     atomic_store_explicit(&app->draining, true, memory_order_relaxed);
-    dx_log(DX_LOG_INFO, "draining", "no new requests are taken; those under way are answered");
     for (unsigned i = 0; i < launched; i++)
         if (app->workers[i].is_up) dx_loop_post(app->workers[i].loop, &app->workers[i].drain);
+    dx_log(DX_LOG_INFO, "draining", "no new requests are taken; those under way are answered");
 }
 
 // Until every worker is done. With `stop`, they are told so at once.
@@ -202,10 +221,6 @@ static void wait_for_workers(runner *run, unsigned launched, bool stop) {
             drain_all(run->app, launched);
         }
         if (atomic_load(&run->running) == 0) return;
-        if (atomic_load(&signals_seen) > 1) { // what is not acknowledged was not promised: the store is whole whenever the process ends
-            dx_log(DX_LOG_WARN, "stopped", "a second signal came before every request was answered");
-            _exit(0);
-        }
         struct pollfd one = {.fd = run->wake, .events = POLLIN};
         uint64_t count;
         if (poll(&one, 1, -1) > 0 && read(run->wake, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) return;
