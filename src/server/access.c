@@ -13,14 +13,22 @@ static dx_verdict access_in(const void *conf, dx_exchange *x) {
     return dx_exchange_fail(x, DX_FORBIDDEN, "the caller has none of the roles that this needs");
 }
 
+static bool takes_json(dx_slice accept) {
+    if (DX_LIKELY(dx_slice_equal(accept, DX_SLICE("*/*")) || dx_slice_equal(accept, DX_SLICE("application/json")))) return true;
+    return dx_http_accept_quality(accept, "application/json") > 0 || dx_http_accept_quality(accept, "application/problem+json") > 0;
+}
+
 // Answers are JSON. A client is refused only when its Accept leaves no room at all for it.
 static dx_verdict accept_in(const void *conf, dx_exchange *x) {
     (void)conf;
-    dx_slice accept = dx_fields_get(&x->request.fields, DX_FIELD_ACCEPT);
-    if (DX_LIKELY(!accept.data || dx_slice_equal(accept, DX_SLICE("*/*")) || dx_slice_equal(accept, DX_SLICE("application/json"))))
-        return DX_NEXT;
-    if (dx_http_accept_quality(accept, "application/json") > 0 || dx_http_accept_quality(accept, "application/problem+json") > 0)
-        return DX_NEXT;
+    bool any = false;
+    for (uint32_t i = 0; i < x->request.fields.count; i++) { // a list may come in several fields (RFC 9110 section 5.3)
+        const dx_field *field = &x->request.fields.items[i];
+        if (field->id != DX_FIELD_ACCEPT) continue;
+        if (takes_json(field->value)) return DX_NEXT;
+        any = true;
+    }
+    if (!any) return DX_NEXT;
     return dx_exchange_fail(x, DX_NOT_ACCEPTABLE, "answers are application/json, which the Accept field refuses");
 }
 
