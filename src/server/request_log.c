@@ -166,13 +166,20 @@ static void add_number(dx_buffer *line, dx_slice key, int64_t number) {
     dx_buffer_i64(line, number);
 }
 
+// "user%5Bpassword%5D" is as telling as "user[password]".
+static bool is_secret(const dx_exchange *x, dx_slice name) {
+    dx_slice decoded;
+    return dx_log_is_secret(dx_percent_decode(&decoded, x->arena, name, true) == DX_OK ? decoded : name);
+}
+
 // The query as it was sent, but for the values of parameters whose names look like secrets.
-static void add_query(dx_buffer *line, dx_slice query) {
+static void add_query(dx_buffer *line, const dx_exchange *x) {
+    dx_slice query = x->request.query;
     char text[TEXT_CAP];
     dx_buffer shown = {.data = text, .capacity = sizeof text, .cap = sizeof text};
     for (dx_slice rest = query; rest.data && query.size;) {
         dx_slice pair = dx_slice_cut(&rest, '&'), value = pair, name = dx_slice_cut(&value, '=');
-        dx_slice part = value.data && dx_log_is_secret(name) ? DX_SLICE("[redacted]") : value;
+        dx_slice part = value.data && is_secret(x, name) ? DX_SLICE("[redacted]") : value;
         if (sizeof text - shown.size < name.size + part.size + 2) break; // what does not fit is left out
         if (shown.size) dx_buffer_byte(&shown, '&');
         dx_buffer_add(&shown, name);
@@ -196,7 +203,7 @@ static void write_line(dx_buffer *line, const dx_exchange *x, const struct dx_re
     write_head(line, x, failed);
     add_text(line, DX_SLICE(",\"method\":"), dx_slice_str(request->method < DX_METHOD_COUNT ? dx_method_name(request->method) : "other"));
     add_text(line, DX_SLICE(",\"path\":"), request->path);
-    add_query(line, request->query);
+    add_query(line, x);
     if (x->operation) {
         add_text(line, DX_SLICE(",\"route\":"), x->operation->path);
         add_text(line, DX_SLICE(",\"operation\":"), x->operation->id);
