@@ -80,6 +80,9 @@ dx_status dx_app_add_filter(dx_app *app, dx_stage stage, dx_filter filter) {
 
 dx_status dx_app_add_schema(dx_app *app, dx_slice name, dx_describe_schema describe, const void *conf) {
     dx_named_schema schema = {name, describe, conf};
+    bool own = dx_slice_equal(name, DX_SLICE("Problem"));
+    if (own || dx_map_get(&app->schema_names, name)) return DX_ALREADY_EXISTS;
+    if (dx_map_put(&app->schema_names, name, app) != DX_OK) return DX_NO_MEMORY;
     return dx_list_add(&app->schemas, app->arena, &schema, sizeof schema);
 }
 
@@ -213,6 +216,7 @@ dx_status dx_app_create(dx_app **out, const dx_app_options *options, dx_diags *d
         return DX_NO_MEMORY;
     }
     app->arena = arena;
+    dx_map_init(&app->schema_names, arena);
     app->offline = options->offline;
     app->up_since = dx_clock_monotonic();
     dx_status status = build(app, options, diags);

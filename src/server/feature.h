@@ -52,7 +52,8 @@ dx_status dx_app_add_table(dx_app *app, const dx_table *table) DX_MUST_USE; // i
 // In `build`. The operation is the feature's and lives as long as the app. Its chain is built by the app.
 dx_status dx_app_add_operation(dx_app *app, dx_operation *operation) DX_MUST_USE;
 dx_status dx_app_add_filter(dx_app *app, dx_stage stage, dx_filter filter) DX_MUST_USE;
-// A schema for `components/schemas` of the OpenAPI document, refered to as "#/components/schemas/<name>". `fill` builds it on request.
+// A schema for `components/schemas` of the OpenAPI document, referred to as "#/components/schemas/<name>". `describe` builds it on request.
+// DX_ALREADY_EXISTS when the name is taken.
 typedef yyjson_mut_val *(*dx_describe_schema)(const void *conf, yyjson_mut_doc *doc);
 dx_status dx_app_add_schema(dx_app *app, dx_slice name, dx_describe_schema describe, const void *conf) DX_MUST_USE;
 // A security scheme for `components/securitySchemes` (OpenAPI 3.1), likewise; operations that are not public require any one of the

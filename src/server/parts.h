@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "exchange/router.h"
 #include "net/http_server.h"
 #include "server/app.h"
@@ -141,6 +142,7 @@ struct dx_app {
     dx_list filters[DX_STAGES];
     dx_list tables;           // const dx_table *
     dx_list schemas, schemes; // dx_named_schema
+    dx_map schema_names;      // of `schemas`
     dx_router *router;
     dx_edge edge, docs_edge;
     dx_chain unmatched, misread; // for 404, 405 and OPTIONS; for a path that can't be decoded
