@@ -130,6 +130,34 @@ static void base64_goes_both_ways(void **state) {
     }
 }
 
+// Every byte in every place of a quantum of two, three and four digits: taken only where it is a digit and leaves no stray bits.
+static void base64_takes_its_digits_and_nothing_else(void **state) {
+    (void)state;
+    static const char *const alphabets[] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+                                            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
+    for (int url = 0; url < 2; url++) {
+        for (size_t i = 0; i < (size_t)3 * 4 * 256; i++) {
+            size_t digits = 2 + i / 1024, place = i / 256 % 4, size;
+            char text[8] = "YAAAYAAA"; // a whole quantum before it
+            unsigned char out[8];
+            if (place >= digits) continue;
+            text[4 + place] = (char)(i % 256);
+            memset(text + 4 + digits, '=', url ? 0 : 4 - digits);
+            const char *found = i % 256 ? strchr(alphabets[url], (char)(i % 256)) : NULL;
+            size_t value = found ? (size_t)(found - alphabets[url]) : 0;
+            bool last = place == digits - 1;
+            bool good = found && !(last && digits == 2 && value % 16) && !(last && digits == 3 && value % 4);
+            if (!url && i % 256 == '=' && last && digits > 2) continue; // padding
+            assert_int_equal(dx_base64_decode(out, &size, dx_slice_of(text, url ? 4 + digits : 8), url), good);
+            if (!good) continue;
+            assert_int_equal(size, 2 + digits);
+            uint32_t bits = (uint32_t)out[3] << 16 | (uint32_t)(digits > 2 ? out[4] : 0) << 8 | (digits > 3 ? out[5] : 0);
+            assert_int_equal(bits >> (18 - 6 * place) & 63, value);
+            if (place) assert_int_equal(bits >> 18, 24); // Y
+        }
+    }
+}
+
 static void base64_refuses_what_is_not_canonical(void **state) {
     (void)state;
     const char *standard[] = {"Zg", "Zg=", "Zh==", "Zm9=", "Zg==Zg==", "=", "====", "Z===", "Zm9v\n", "-__-", "Z g=", "Zm8=="};
@@ -249,6 +277,7 @@ int main(void) {
         cmocka_unit_test(encoding_leaves_only_unreserved_bytes),
         cmocka_unit_test(forms_are_walked_pair_by_pair),
         cmocka_unit_test(base64_goes_both_ways),
+        cmocka_unit_test(base64_takes_its_digits_and_nothing_else),
         cmocka_unit_test(base64_refuses_what_is_not_canonical),
         cmocka_unit_test(hex_goes_both_ways),
         cmocka_unit_test(uuids_of_version_7_are_valid_and_sort_by_time),
