@@ -38,7 +38,7 @@ static void unsafe_definitions_refuse_to_start(void **state) {
         {"\"listen\": \"127.0.0.1:65536\"", "/server/listen", "65535"},
         {"\"listen\": \"example.com:80\"", "/server/listen", "IP address"},
         {"\"secret\": \"short\"", "/server/secret", "shorter than 32 bytes"},
-        {"\"secret\": \"change-me-change-me-change-me-change-me\"", "/server/secret", "examples use"},
+        {"\"secret\": \"change-me-Zq7xK2vR9tLw3bNcY5uHd8Jf\"", "/server/secret", "examples use"},
         {"\"secret\": \"abababababababababababababababababab\"", "/server/secret", "repeats"},
         {"\"limits\": {\"head\": \"1B\"}", "/server/limits/head", "1024"},
         {"\"timeouts\": {\"idle\": \"0s\"}", "/server/timeouts/idle", "over 0"},
