@@ -27,6 +27,7 @@ DEFINITION = {
         "shelves": {"model": "Named", "access": "public"},
         "things": {"model": "Thing", "access": "public", "references": {"note_id": "notes", "shelf_id": "shelves"}, "cache_control": "public, max-age=60"},
         "notes": {"model": "Named", "owner": True, "references": {"parent_id": "notes"}},
+        "pages": {"model": "Named", "owner": True, "unique": [["owner_id", "slug"]]},
         "drops": {"model": "Named", "access": {"read": {"roles": ["staff"]}, "write": "public"}},
         "members": {"model": "Named", "access": {"read": "public", "list": {"roles": ["staff"]}, "write": "public"}},
         "wide": {"model": "Wide", "access": "public"},
@@ -102,6 +103,13 @@ def test_lists_that_only_some_may_see_are_private_though_rows_are_public(api):
     place = make(api, "/api/v1/members").headers["location"]
     answer = api.get(place)
     assert answer.headers["cache-control"] == "public, no-cache" and "Authorization" not in answer.headers.get("vary", "")
+
+
+def test_values_can_be_unique_for_each_owner(api):
+    jane, john = member(api.server, "jane"), member(api.server, "john")
+    for caller in (jane, john):
+        make(caller, "/api/v1/pages", slug="home")
+        problem(caller.post("/api/v1/pages", json={"name": "two", "slug": "home"}), 409, "already_exists")
 
 
 # --- what must not be lost ---
