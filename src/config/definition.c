@@ -95,6 +95,7 @@ dx_status dx_definition_load(dx_definition **out, const char *path, const dx_sec
     dx_status status = definition->work ? run_stages(definition, sections, count) : DX_NO_MEMORY;
     dx_arena_destroy(definition->work);
     definition->work = NULL;
+    if (status == DX_NO_MEMORY) dx_definition_refuse_line(definition, dx_slice_str(path), 0, 0, "there is not enough memory to read it");
     if (status != DX_OK) {
         dx_definition_destroy(definition);
         return status;

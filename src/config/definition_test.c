@@ -393,6 +393,21 @@ static void test_a_required_section_is_asked_for(void **state) {
     expect_findings("api.json:1:1: /needed: is required");
 }
 
+static void test_findings_do_not_quote_what_came_from_variables(void **state) {
+    (void)state;
+    file(".env", "SECRET_ONE=hunter2\nSHORT_ONE=is\n");
+    expect_ok(load("{'server':{'listen':'${SECRET_ONE}','secret':'a-${SECRET_ONE}','mode':'production'},\n"
+                   "'resources':{'a':{'model':'${SHORT_ONE}'}}}"));
+    dx_definition_complain(definition, &diags, DX_SLICE("/server/listen"), "found \"%s\", %s", "hunter2", "hunter2 and hunter1");
+    dx_definition_complain(definition, &diags, DX_SLICE("/server/secret"), "a-hunter2 is short");
+    dx_definition_complain(definition, &diags, DX_SLICE("/resources/a/model"), "this is no model: \"is\"");
+    dx_definition_complain(definition, &diags, DX_SLICE("/server/mode"), "found \"production\"");
+    expect_findings("api.json:1:21: /server/listen: found \"[redacted]\", [redacted] and hunter1\n"
+                    "api.json:1:46: /server/secret: [redacted] is short\n"
+                    "api.json:2:27: /resources/a/model: this is no model: [redacted]\n"
+                    "api.json:1:71: /server/mode: found \"production\"");
+}
+
 static void test_every_failing_allocation_is_reported(void **state) {
     (void)state;
     file(".env", "A=1\n");
@@ -408,6 +423,7 @@ static void test_every_failing_allocation_is_reported(void **state) {
             status = dx_definition_load(&definition, path_of("api.json"), sections, DX_COUNT_OF(sections), NULL, &found);
         }
         bool failed = dx_memory_fail_stop();
+        if (status == DX_NO_MEMORY && n > 2) assert_true(found.count > 0); // once there is a list and a definition to tell it in
         dx_arena_destroy(own);
         assert_null(definition);
         assert_true(status == DX_INVALID || (failed && status == DX_NO_MEMORY));
@@ -446,6 +462,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_thousand_resources_load_in_well_under_a_second, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_schema_of_the_whole_is_one_document, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_required_section_is_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_findings_do_not_quote_what_came_from_variables, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_failing_allocation_is_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(test_durations_and_sizes_are_one_number_with_one_unit, setup, teardown),
     };

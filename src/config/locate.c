@@ -99,10 +99,32 @@ static void locate(const dx_definition *definition, dx_slice pointer, bool at_na
     if (!diag->file.data) diag->file = dx_arena_copy(arena, dx_slice_str(definition->path));
 }
 
+// What came from a variable may be a secret: where a finding about it quotes it, it is left out. A value so short that it stands in any
+// sentence is looked for within quotes alone.
+static dx_slice without_value(const dx_definition *definition, dx_slice pointer, dx_slice text, dx_arena *arena) {
+    static const size_t SHORT = 4;
+    dx_taint taint = definition->document ? dx_taint_at(definition, pointer) : DX_TAINT_NONE;
+    if (taint != DX_TAINT_WHOLE && taint != DX_TAINT_PART) return text;
+    dx_slice value = dx_json_slice(dx_json_at(dx_definition_root(definition), pointer));
+    if (value.size && value.size < SHORT) value = dx_arena_printf(arena, "\"%.*s\"", DX_SLICE_ARG(value));
+    if (!value.size) return text;
+    dx_buffer kept;
+    dx_buffer_init(&kept, arena, text.size * 4 + 16);
+    for (dx_slice rest = text; rest.size;) {
+        bool hidden = dx_slice_starts(rest, value);
+        if (hidden)
+            DX_BUFFER_LIT(&kept, "[redacted]");
+        else
+            dx_buffer_byte(&kept, rest.data[0]);
+        rest = dx_slice_from(rest, hidden ? value.size : 1);
+    }
+    return dx_buffer_status(&kept) == DX_OK ? dx_buffer_slice(&kept) : (dx_slice){"", 0};
+}
+
 static dx_diag *complain(const dx_definition *definition, dx_diags *diags, dx_slice pointer, bool at_name, const char *format,
                          va_list args) {
     if (!diags) return NULL;
-    dx_slice text = dx_arena_vprintf(diags->arena, format, args);
+    dx_slice text = without_value(definition, pointer, dx_arena_vprintf(diags->arena, format, args), diags->arena);
     dx_diag *diag = dx_diags_add(diags, DX_INVALID, pointer, "%.*s", DX_SLICE_ARG(text));
     if (diag) locate(definition, pointer, at_name, diags->arena, diag);
     return diag;

@@ -44,13 +44,6 @@ static bool split_listen(reader *r, dx_slice text) {
     return r->out->host && is_address(r->out->host);
 }
 
-// What stands there, for a finding; nothing when it came from a variable and may be a secret.
-static const char *found(reader *r, dx_slice pointer, dx_slice text) {
-    dx_slice words = {NULL, 0};
-    if (!dx_definition_is_secret(r->definition, pointer)) words = dx_arena_printf(r->arena, ", found \"%.*s\"", DX_SLICE_ARG(text));
-    return words.data ? words.data : "";
-}
-
 static dx_status read_listen(reader *r, const char *override) {
     dx_slice text = override ? dx_slice_str(override) : dx_json_member_slice(r->section, "listen");
     if (split_listen(r, text)) return DX_OK;
@@ -59,8 +52,8 @@ static dx_status read_listen(reader *r, const char *override) {
                      "--listen takes HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, not \"%s\"", override);
     else
         dx_definition_complain(r->definition, r->diags, DX_SLICE("/server/listen"),
-                               "expected HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535%s",
-                               found(r, DX_SLICE("/server/listen"), text));
+                               "expected HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, found \"%.*s\"",
+                               DX_SLICE_ARG(text));
     return DX_INVALID;
 }
 
@@ -182,8 +175,8 @@ static dx_status read_origins(reader *r, yyjson_val *list) {
         if (!any && !is_origin(origin)) {
             dx_slice pointer = dx_arena_printf(r->arena, "/server/cors/origins/%zu", at);
             dx_definition_complain(r->definition, r->diags, pointer,
-                                   "expected \"*\" or an origin like \"https://app.example.com\" without a path%s",
-                                   found(r, pointer, dx_json_slice(item)));
+                                   "expected \"*\" or an origin like \"https://app.example.com\" without a path, found \"%.*s\"",
+                                   DX_SLICE_ARG(dx_json_slice(item)));
         }
         origins[cors->origin_count++] = origin;
     }
