@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/password_line.h"
 #include "codec/text.h"
 #include "crypto/digest.h"
 #include "crypto/password.h"
@@ -150,18 +151,10 @@ static int read_roles(users *u) {
     return dx_buffer_status(&out) == DX_OK ? DX_EXIT_OK : failed("out of memory");
 }
 
-// One line of standard input, without its end.
 static int read_password(users *u) {
-    size_t size = 0;
-    int c;
     if (!u->password_stdin) return DX_EXIT_OK;
-    while ((c = getchar()) != EOF && c != '\n') {
-        if (size == sizeof u->password) return refused("--password-stdin", "expected a line of at most 1,024 bytes");
-        u->password[size++] = (char)c;
-    }
-    if (size && u->password[size - 1] == '\r') size--;
-    u->password_size = size;
-    return DX_EXIT_OK;
+    const char *fault = dx_password_line_read(u->password, sizeof u->password, &u->password_size);
+    return fault ? refused("--password-stdin", fault) : DX_EXIT_OK;
 }
 
 static int hash_password(users *u, dx_slice username, dx_slice email) {
@@ -435,7 +428,7 @@ const dx_command dx_cmd_users = {
     "  --username NAME    the account: its username or, but for create, its e-mail address\n"
     "  --email MAIL       its e-mail address\n"
     "  --role ROLE,…      its roles (default for create: the definition's identity.default_roles, or user)\n"
-    "  --password-stdin   read the password from standard input: one line\n"
+    "  --password-stdin   read the password from standard input: one line; at a terminal it is asked for twice and not shown\n"
     "  --store URL        where the accounts lie, as sqlite:FILE (default: DUPLEX_STORE, or the definition's server.store)\n"
     "  --definition FILE  take the store, and the rules for passwords, from this definition\n\n"
     "Exit status: 0 done, 1 it did not work (no such account, the name is taken), 2 wrong words, 3 the password, the name or the\n"

@@ -4,11 +4,14 @@ import concurrent.futures
 import hashlib
 import hmac
 import json
+import os
+import select
 import signal
 import socket
 import sqlite3
 import stat
 import subprocess
+import termios
 import threading
 import time
 
@@ -110,3 +113,82 @@ def test_two_authorization_fields_are_refused(server):
     for second in (good, "authorization: Bearer x", "authorization: Basic eDp5"):
         assert raw_status(server, *head, good, second) == 401
         assert raw_status(server, *head, second, good) == 401
+
+
+# --- the operator's command -----------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """`duplex users` with a terminal of its own for standard input, and everything that the terminal shows."""
+
+    def __init__(self, server, *words):
+        self.ours, self.theirs = os.openpty()
+        command = [BINARY, "users", *words, "--store", f"sqlite:{server.folder}/test.db"]
+        self.process = subprocess.Popen(command, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs)
+        self.shown = b""
+
+    def wait_for(self, text):
+        deadline = time.monotonic() + 60
+        while text not in self.shown:
+            ready, _, _ = select.select([self.ours], [], [], max(0, deadline - time.monotonic()))
+            assert ready, self.shown
+            self.shown += os.read(self.ours, 4096)
+
+    def type(self, text):
+        os.write(self.ours, text)
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.theirs)[3] & termios.ECHO)
+
+    def close(self):
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
+def test_a_password_typed_at_a_terminal_is_not_shown(server):
+    register(server, "john")
+    terminal = Terminal(server, "passwd", "--username", "john", "--password-stdin")
+    for prompt in (b"password: ", b"once more: "):
+        terminal.wait_for(prompt)
+        assert not terminal.echoes()
+        terminal.type(b"another long passphrase\n")
+    terminal.wait_for(b"every session has ended")
+    assert terminal.process.wait(60) == 0 and terminal.echoes() and b"another" not in terminal.shown
+    terminal.close()
+    login(server, "john", "another long passphrase")
+
+
+def test_a_mistyped_password_changes_nothing(server):
+    register(server, "john")
+    terminal = Terminal(server, "passwd", "--username", "john", "--password-stdin")
+    terminal.wait_for(b"password: ")
+    terminal.type(b"another long passphrase\n")
+    terminal.wait_for(b"once more: ")
+    terminal.type(b"another long passphrasf\n")
+    terminal.wait_for(b"not the same")
+    assert terminal.process.wait(60) == 3
+    terminal.close()
+    login(server, "john")
+
+
+def test_an_interrupt_gives_the_terminal_its_echo_back(server):
+    register(server, "john")
+    terminal = Terminal(server, "passwd", "--username", "john", "--password-stdin")
+    terminal.wait_for(b"password: ")
+    terminal.type(b"anoth")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(60) == -signal.SIGINT and terminal.echoes()
+    terminal.close()
+    login(server, "john")
+
+
+def test_a_piped_password_is_one_line_without_its_end(server):
+    register(server, "john")
+    for text, right in ((b"another long passphrase\r\nmore\n", "another long passphrase"), (b"yet another passphrase", "yet another passphrase"), (b"one with a tail \n", "one with a tail ")):
+        done = users(server, "passwd", "--username", "john", "--password-stdin", password=text)
+        assert done.returncode == 0, done.stderr
+        login(server, "john", right)
+    for text in (b"", b"\n", b"short\n", b"x" * 5000, b"\xff\xfe not UTF-8 at all\n", b"password1234\n"):
+        done = users(server, "passwd", "--username", "john", "--password-stdin", password=text)
+        assert done.returncode == 3 and b"passphrase" not in done.stderr, done
+    login(server, "john", "one with a tail ")
