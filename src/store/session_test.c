@@ -534,6 +534,24 @@ static void submit_while_locked(fixture *f) {
     submit(f, &txs[1]);
 }
 
+// While the first waits, the two others queue up behind it, so that the writer finds them together.
+static void submit_three_while_locked(fixture *f) {
+    begin(&txs[2]);
+    add_insert(f, &txs[2], "first");
+    txs[2].tx.deadline = dx_clock_monotonic() + 100 * DX_MILLISECOND;
+    submit(f, &txs[2]);
+    submit_while_locked(f);
+}
+
+static void who_has_given_up_does_not_wait_with_the_next(void **state) {
+    fixture *f = *state;
+    lock_elsewhere(f);
+    on_loop(f, submit_three_while_locked);
+    assert_int_equal(txs[0].status, DX_STORE_TIMEOUT);
+    assert_int_equal(txs[1].status, DX_OK);
+    assert_int_equal(txs[2].status, DX_STORE_TIMEOUT);
+}
+
 static void another_process_that_writes_is_waited_for_until_the_deadline(void **state) {
     fixture *f = *state;
     lock_elsewhere(f);
@@ -585,6 +603,7 @@ int main(void) {
         TEST(more_than_the_queue_holds_is_turned_away),
         TEST(what_waits_past_its_deadline_is_not_run),
         TEST(another_process_that_writes_is_waited_for_until_the_deadline),
+        TEST(who_has_given_up_does_not_wait_with_the_next),
         TEST(closing_finishes_what_waits),
         TEST(the_store_says_that_it_answers),
     };

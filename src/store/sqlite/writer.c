@@ -110,6 +110,7 @@ static void run_tx(commit_state *commit, dx_tx *tx, dx_nanos now) {
         return add_ran(writer, tx);
     }
     if (!commit->group.open) {
+        answer(writer); // opening may wait for another process: nobody whose outcome stands waits with it
         commit->group.give_up = tx->expires;
         tx->outcome = dx_group_open(&commit->group);
     }
