@@ -1,9 +1,11 @@
-// Bodies of the account operations: a JSON object or a form, with text (and a few boolean) fields that are known by name.
+// Bodies of the account operations: a JSON object or a form, with text (and a few boolean) fields that are known by name. Most hold a
+// password or a token, and their memory is used again for other requests, so they are wiped when their exchange is over.
 #include "base/map.h"
 #include "codec/text.h"
+#include "crypto/digest.h"
 #include "identity/parts.h"
 
-enum { FIELD_NAME_CAP = 64 };
+enum { FIELD_NAME_CAP = 64, FIELDS_CAP = 8 };
 
 dx_verdict dx_body_fault(dx_exchange *x, dx_status status, const char *pointer, const char *message) {
     dx_diags findings;
@@ -101,10 +103,32 @@ static dx_status read_body(reader *r) {
     return dx_http_media_is(type, "application/x-www-form-urlencoded") ? read_form(r, body) : DX_UNSUPPORTED_MEDIA_TYPE;
 }
 
+typedef struct remains {
+    dx_slice body, texts[FIELDS_CAP]; // a text may be a part of the body, or a copy
+} remains;
+
+static void wipe(void *ctx) {
+    remains *left = ctx;
+    dx_secret_wipe((char *)(uintptr_t)left->body.data, left->body.size);
+    for (size_t i = 0; i < FIELDS_CAP; i++) dx_secret_wipe((char *)(uintptr_t)left->texts[i].data, left->texts[i].size);
+}
+
+static dx_status wipe_at_the_end(dx_exchange *x, const dx_body_field *fields, size_t count) {
+    remains *left = DX_ARENA_NEW(x->arena, remains);
+    if (!left) return DX_NO_MEMORY;
+    left->body = x->request.body;
+    for (size_t i = 0; i < count && i < FIELDS_CAP; i++) {
+        if (fields[i].value) left->texts[i] = *fields[i].value;
+    }
+    return dx_arena_defer(x->arena, wipe, left);
+}
+
 bool dx_body_read(dx_exchange *x, const dx_body_field *fields, size_t count, bool strict) {
     reader r = {.x = x, .fields = fields, .count = count, .strict = strict};
     dx_diags_init(&r.findings, x->arena);
     dx_status status = read_body(&r);
+    dx_status wiped = wipe_at_the_end(x, fields, count);
+    if (status == DX_OK) status = wiped;
     if (status == DX_UNSUPPORTED_MEDIA_TYPE) {
         (void)dx_exchange_fail(x, status, "send application/json or application/x-www-form-urlencoded");
         return false;

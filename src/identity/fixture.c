@@ -117,6 +117,19 @@ static test_answer answer_of(const dx_exchange *x) {
     return out;
 }
 
+typedef struct remains_of {
+    dx_slice body;
+    bool wiped;
+} remains_of;
+
+// The arena's first cleanup, so the last to run.
+static void look_for_remains(void *ctx) {
+    remains_of *remains = ctx;
+    size_t left = 0;
+    for (size_t i = 0; i < remains->body.size; i++) left += remains->body.data[i] != 0;
+    remains->wiped = left == 0;
+}
+
 static test_answer call(dx_handler handler, const char *token, const char *body, uint64_t n, bool run_loop) {
     dx_filter filters[] = {{&dx_bearer_filter, &world.identity}};
     dx_operation operation = {.handler = handler, .conf = &world.identity};
@@ -127,7 +140,9 @@ static test_answer call(dx_handler handler, const char *token, const char *body,
     dx_exchange_init(&x, arena, world.loop, 0);
     x.operation = &operation;
     x.finished = finished;
-    x.request.body = dx_slice_str(body);
+    x.request.body = dx_arena_copy(arena, dx_slice_str(body));
+    remains_of remains = {x.request.body, false};
+    assert_int_equal(dx_arena_defer(arena, look_for_remains, &remains), DX_OK);
     x.request.peer = DX_SLICE("127.0.0.1:999");
     dx_field fields[2];
     x.request.fields = (dx_fields){fields, 0, 2};
@@ -148,6 +163,7 @@ static test_answer call(dx_handler handler, const char *token, const char *body,
     test_answer out = answer_of(&x);
     out.injected = injected;
     dx_arena_destroy(arena);
+    out.wiped = remains.wiped;
     return out;
 }
 

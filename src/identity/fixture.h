@@ -30,6 +30,7 @@ typedef struct test_answer {
     yyjson_val *json; // NULL: the body is no JSON
     dx_slice error_code, retry_after, authenticate, location;
     bool has_principal;
+    bool wiped;                     // nothing of the request's body was left when it was over
     bool injected;                  // an allocation was made to fail
     char principal[64], roles[128]; // who was recognised
 } test_answer;

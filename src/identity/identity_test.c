@@ -67,6 +67,16 @@ static void what_cannot_be_registered_is_refused(void **state) {
     assert_int_equal(broken.status, 400);
 }
 
+static void what_was_sent_is_wiped(void **state) {
+    (void)state;
+    test_register("john");
+    assert_true(test_call(dx_login_handle, NULL, "username=john&password=correct+horse+battery").wiped);
+    assert_true(test_call(dx_login_handle, NULL, "{\"username\":\"john\",\"password\":\"" PASSPHRASE "\"}").wiped);
+    assert_true(test_call(dx_login_handle, NULL, "username=john&password=wrong+horse+battery").wiped);
+    assert_true(test_call(dx_register_handle, NULL, "{\"username\":\"x\",\"password\":\"" PASSPHRASE "\"}").wiped);
+    assert_true(test_call(dx_login_handle, NULL, "{\"password\":\"" PASSPHRASE "\",").wiped);
+}
+
 // --- login ------------------------------------------------------------------------------------------------------------------
 
 static void login_takes_forms_and_json_by_username_or_address(void **state) {
@@ -555,6 +565,7 @@ int main(void) {
         TEST(a_registered_account_is_shown_without_its_password),
         TEST(names_are_unique_in_any_case_and_the_conflict_names_the_field),
         TEST(what_cannot_be_registered_is_refused),
+        TEST(what_was_sent_is_wiped),
         TEST(login_takes_forms_and_json_by_username_or_address),
         TEST(access_tokens_carry_their_claims),
         TEST(wrong_unknown_and_disabled_answer_alike),
