@@ -120,6 +120,19 @@ static void advance_output(dx_connection *c, size_t sent, dx_slice buffered) {
     c->lent = dx_slice_from(c->lent, sent);
 }
 
+static void begin_wait(dx_connection *c) {
+    c->progress = c->waiting = dx_loop_now(c->listener->loop);
+    c->taken = 0;
+}
+
+// A peer that takes a byte now and then would hold an answer, and what it is made of, for hours.
+static bool takes_too_slowly(const dx_connection *c) {
+    const dx_http_limits *limits = &c->listener->options.limits;
+    dx_nanos elapsed = c->progress - c->waiting;
+    if (elapsed <= limits->write_stall) return false;
+    return (double)c->taken < (double)limits->body_rate * ((double)elapsed / (double)DX_SECOND);
+}
+
 void dx_connection_flush(dx_connection *c) {
     dx_listener *listener = c->listener;
     dx_slice pieces[3], buffered = {NULL, 0};
@@ -139,7 +152,12 @@ void dx_connection_flush(dx_connection *c) {
         return;
     }
     advance_output(c, sent > 0 ? (size_t)sent : 0, buffered);
-    if (!waited) c->progress = dx_loop_now(listener->loop); // the wait begins now
+    if (!waited) {
+        begin_wait(c);
+    } else if (sent > 0) {
+        c->taken += (size_t)sent;
+        if (dx_connection_pending(c) && takes_too_slowly(c)) break_off(c);
+    }
 }
 
 char *dx_connection_reserve(dx_connection *c, size_t size) {
@@ -177,6 +195,7 @@ void dx_connection_put(dx_connection *c, dx_slice bytes) {
 
 void dx_connection_lend(dx_connection *c, dx_slice bytes) {
     if (c->broken) return;
+    if (!dx_connection_pending(c)) begin_wait(c);
     c->lent = bytes;
     dx_connection_flush(c);
 }

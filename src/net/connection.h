@@ -50,6 +50,8 @@ struct dx_connection {
     dx_timer timer;
     dx_nanos deadline; // DX_NEVER: none; the timer may fire earlier and looks here
     dx_nanos progress; // when the peer last took bytes
+    dx_nanos waiting;  // since when output waits for it
+    uint64_t taken;    // bytes it took since then
     dx_listener *listener;
     const dx_protocol *protocol;
     dx_connection *prev, *next;       // in the listener's list of idle or of busy ones

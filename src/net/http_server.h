@@ -68,7 +68,7 @@ typedef struct dx_http_limits {
     dx_nanos head_time;             // 10 s from the first byte (or accept) to the end of the head
     dx_nanos idle_time;             // 75 s between requests
     dx_nanos body_stall;            // 30 s without a byte of a body that is owed
-    uint32_t body_rate;             // 500 bytes a second on average, once body_stall has passed
+    uint32_t body_rate;             // 500 bytes a second on average, once body_stall has passed; of an answer, once write_stall has
     dx_nanos write_stall;           // 30 s without the peer taking a byte
     uint64_t body_bytes;            // 1 GiB: no Content-Length over it is taken; owners set smaller caps themselves
 } dx_http_limits;

@@ -200,6 +200,25 @@ static void peer_that_does_not_read_is_cut(void **state) {
     }
 }
 
+static void peer_that_takes_an_answer_too_slowly_is_cut(void **state) {
+    (void)state;
+    static char piece[1 << 20];
+    dx_http_limits limits = with();
+    limits.head_time = SHORT;
+    limits.write_stall = 10 * SHORT;
+    limits.body_rate = 1u << 30;
+    server_start(&s, &limits);
+    int fd = client_open_small(&s);
+    client_send(fd, "GET /big HTTP/1.1\r\n" H END);
+    while (recv(fd, piece, sizeof piece, MSG_WAITALL) > 0) {
+        ends_soon(client_open(&s), ""); // time passes on the server, less than the stall
+    }
+    server_await(&s, CLOSED, 1);
+    assert_int_equal(server_counted(&s, CLOSED_SENT), 0);
+    close(fd);
+    server_stop(&s, LONG);
+}
+
 static void last_request_of_a_connection_says_so(void **state) {
     (void)state;
     dx_http_limits limits = with();
@@ -299,6 +318,7 @@ int main(void) {
         cmocka_unit_test(slow_body_is_aborted_though_it_never_stalls),
         cmocka_unit_test(stalled_body_behind_an_early_answer_ends_the_connection),
         cmocka_unit_test(peer_that_does_not_read_is_cut),
+        cmocka_unit_test(peer_that_takes_an_answer_too_slowly_is_cut),
         cmocka_unit_test(last_request_of_a_connection_says_so),
         cmocka_unit_test(over_the_cap_the_longest_idle_connection_goes),
         cmocka_unit_test(over_the_cap_with_none_idle_the_newcomer_goes),
