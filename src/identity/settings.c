@@ -69,6 +69,7 @@ static dx_status read_file(reader *r, dx_slice name, dx_slice *out) {
         r->failed = true;
         return DX_OK;
     }
+    (void)setvbuf(file, NULL, _IONBF, 0); // no second copy of the key
     *out = dx_slice_of(text, fread(text, 1, KEY_FILE_CAP + 1, file));
     (void)fclose(file);
     return DX_OK;

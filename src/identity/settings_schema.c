@@ -5,7 +5,9 @@
     "{\"description\":\"" about "\",\"type\":\"string\",\"pattern\":\"" DX_DURATION_PATTERN "\",\"default\":\"" value "\"}"
 #define NUMBER(about, low, high, value)                                                                                                    \
     "{\"description\":\"" about "\",\"type\":\"integer\",\"minimum\":" low ",\"maximum\":" high ",\"default\":" value "}"
-#define TEXT(about) "{\"description\":\"" about "\",\"type\":\"string\",\"default\":\"\"}"
+// In every token, and so in every request.
+#define CLAIM(about) "{\"description\":\"" about "\",\"type\":\"string\",\"maxLength\":512,\"default\":\"\"}"
+#define TEXT(about)  "{\"description\":\"" about "\",\"type\":\"string\",\"default\":\"\"}"
 
 // clang-format off
 const dx_section dx_identity_section = {
@@ -30,8 +32,8 @@ const dx_section dx_identity_section = {
             "\"key\":" TEXT("The private key as PEM text (PKCS#8). Write it as a variable, \\\"${SIGNING_KEY}\\\".") ","
             "\"key_file\":" TEXT("A file with it instead, relative to the definition's folder.")
           "}},"
-        "\"issuer\":" TEXT("The claim iss of access tokens, and what it must be when they come back. Empty: none.") ","
-        "\"audience\":" TEXT("The claim aud, likewise.") ","
+        "\"issuer\":" CLAIM("The claim iss of access tokens, and what it must be when they come back. Empty: none.") ","
+        "\"audience\":" CLAIM("The claim aud, likewise.") ","
         "\"password\":{"
           "\"description\":\"What passwords must be, and what hashing them costs.\",\"type\":\"object\",\"additionalProperties\":false,"
           "\"default\":{},"

@@ -115,6 +115,141 @@ def test_two_authorization_fields_are_refused(server):
         assert raw_status(server, *head, second, good) == 401
 
 
+@pytest.mark.parametrize("claim", ["issuer", "audience"])
+def test_a_claim_that_no_request_could_carry_is_refused(tmp_path, claim):
+    path = tmp_path / "definition.json"
+    path.write_text(json.dumps(definition(**{claim: "x" * 9000})))
+    done = subprocess.run([BINARY, "check", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3 and f"/identity/{claim}" in done.stderr, done
+
+
+# --- sessions -------------------------------------------------------------------------------------------------------------
+
+
+def test_many_who_refresh_at_once_get_one_and_the_same_token(server):
+    register(server, "john")
+    for _ in range(4):
+        token = login(server, "john")["refresh_token"]
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda _, token=token: Client(server).post("/auth/refresh", json={"refresh_token": token}), range(12)))
+        assert {answer.status_code for answer in answers} == {200}
+        (following,) = {answer.json()["refresh_token"] for answer in answers}
+        assert Client(server).post("/auth/refresh", json={"refresh_token": following}).status_code == 200
+
+
+def test_a_logout_wins_over_a_refresh_beside_it(server):
+    register(server, "john")
+    for _ in range(10):
+        tokens = login(server, "john")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            refreshed = pool.submit(lambda tokens=tokens: Client(server).post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}))
+            left = pool.submit(lambda tokens=tokens: Client(server, tokens["access_token"]).post("/auth/logout"))
+        assert left.result().status_code in (204, 401)
+        if refreshed.result().status_code == 200:
+            assert me(server, refreshed.result().json()["access_token"]) == 401
+
+
+def test_a_login_that_waits_for_its_hash_does_not_outlive_a_change_of_password(serve):
+    server = serve(definition(password={"cost": {"memory_kib": 262144, "passes": 4, "lanes": 1}}))
+    register(server, "john")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        late = pool.submit(lambda: Client(server).post("/auth/login", data={"username": "john", "password": PASSWORD}))
+        changed = users(server, "passwd", "--username", "john", "--password-stdin", password=b"another long passphrase\n")
+        assert changed.returncode == 0, changed.stderr
+    if late.result().status_code == 200:  # it was there before the change, or it must not be at all
+        assert me(server, late.result().json()["access_token"]) == 401
+
+
+def test_revocation_holds_on_every_worker(server):
+    register(server, "john")
+    token = login(server, "john")["access_token"]
+    clients = [Client(server, token) for _ in range(12)]  # a connection each: both workers have the token cached
+    assert {client.get("/auth/me").status_code for client in clients} == {200}
+    assert Client(server, token).post("/auth/logout", json={"all": True}).status_code == 204
+    assert {client.get("/auth/me").status_code for client in clients} == {401}
+    token = login(server, "john")["access_token"]
+    clients = [Client(server, token) for _ in range(12)]
+    assert {client.get("/auth/me").status_code for client in clients} == {200}
+    assert users(server, "disable", "--username", "john").returncode == 0
+    deadline = time.monotonic() + 1
+    while {client.get("/auth/me").status_code for client in clients} != {401}:
+        assert time.monotonic() < deadline + 1  # a second, and the time of one round
+
+
+# --- guessing -------------------------------------------------------------------------------------------------------------
+
+
+def test_spellings_of_a_name_do_not_buy_more_guesses(server):
+    register(server, "john")
+    guess = lambda name: Client(server).post("/auth/login", data={"username": name, "password": "not the password"}).status_code
+    assert [guess(name) for name in ("john", "JOHN", "John", "jOHN", "joHN", "johN")] == [401] * 5 + [429]
+    for name in ("john ", " john", "john\0", "\uff4aohn", "jo\u200bhn", "john\n"):  # names of nobody, not of john
+        assert Client(server).post("/auth/login", data={"username": name, "password": PASSWORD}).status_code == 401
+
+
+def test_a_stolen_token_does_not_buy_more_guesses(server):
+    register(server, "john")
+    thief = Client(server, login(server, "john")["access_token"])
+    statuses = []
+    for _ in range(4):
+        statuses += [thief.post("/auth/login", data={"username": "john", "password": "not the password"}).status_code for _ in range(4)]
+        assert thief.patch("/auth/me", json={"email": "john@example.com"}).status_code == 200
+    assert statuses == [401] * 5 + [429] * 11
+
+
+def test_a_flood_of_logins_is_refused_and_health_goes_on(serve):
+    server = serve(definition(password={"cost": {"memory_kib": 8192, "passes": 2, "lanes": 1}}))
+    codes, threads = [], []
+
+    def guess(number):
+        try:
+            codes.append(Client(server).post("/auth/login", data={"username": f"nobody{number}", "password": "x"}, timeout=60).status_code)
+        except OSError:
+            codes.append(None)
+
+    for number in range(290):
+        threads.append(threading.Thread(target=guess, args=(number,)))
+        threads[-1].start()
+    assert Client(server).get("/health", timeout=20).status_code == 200
+    assert Client(server).get("/livez", timeout=20).status_code == 200
+    server.stop(300)
+    for thread in threads:
+        thread.join()
+    assert set(codes) <= {401, 503, None}
+
+
+# --- bodies ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "body", "status"), [
+    ("application/json", b'{"username":"john","username":"jane","password":"x"}', 400),
+    ("application/json", b'{"username":"john","password":"\\ud800"}', 400),
+    ("application/json", b"[" * 8000, 400),
+    ("application/json", b"[]", 422),
+    ("application/json", b'{"username":["john"],"password":"x"}', 422),
+    ("application/json", b'{"username":"john","password":"' + b"x" * 17000 + b'"}', 413),
+    ("application/x-www-form-urlencoded", b"username=john&username=jane&password=x", 422),
+    ("application/x-www-form-urlencoded", b"username=%ff%fe&password=x", 422),
+    ("application/x-www-form-urlencoded", b"username=john&password=%zz", 400),
+    ("application/x-www-form-urlencoded", b"&" * 16000, 422),
+    ("text/plain", b"username=john&password=x", 415),
+    ("application/json", b"", 422),
+])
+def test_bodies_that_are_not_what_they_should_be(server, kind, body, status):
+    problem(Client(server).post("/auth/login", data=body, headers={"content-type": kind}), status)
+
+
+def test_what_was_sent_comes_back_in_no_answer_and_no_log(server):
+    client, secret = Client(server), "Some7hing-private"
+    for body in ({"username": "john", "email": "nobody", "password": secret}, {"username": [secret], "email": "x@example.com", "password": 7}, {"username": "john", "email": "x@example.com", "password": "x" + secret * 99}):
+        assert secret not in client.post("/auth/register", json=body).text
+    for body in ({"username": "john", "password": secret}, {"username": "john", "password": [secret]}):
+        assert secret not in client.post("/auth/login", json=body).text
+    assert secret not in client.post("/auth/login?password=" + secret, data=b'{"password":"' + secret.encode(), headers={"content-type": "application/json"}).text.replace("?password=" + secret, "")
+    assert server.stop() == 0
+    assert secret not in server.log_path.read_text()
+
+
 # --- the operator's command -----------------------------------------------------------------------------------------------
 
 
