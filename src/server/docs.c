@@ -25,10 +25,27 @@ static dx_status add_asset(dx_app *app, const dx_docs_asset *asset) {
     return dx_app_add_operation(app, operation);
 }
 
+// Who opens the server's address in a browser, or types a slash too many, is led to the page.
+static dx_verdict lead_to_page(const void *conf, dx_exchange *x) {
+    (void)conf;
+    dx_exchange_field(x, DX_SLICE("location"), DX_SLICE("/docs"));
+    dx_exchange_field(x, DX_SLICE("cache-control"), DX_SLICE("no-cache"));
+    return dx_exchange_empty(x, 302);
+}
+
+static dx_status add_lead(dx_app *app, dx_slice path) {
+    dx_operation *operation = DX_ARENA_NEW(app->arena, dx_operation);
+    if (!operation) return DX_NO_MEMORY;
+    *operation = (dx_operation){.id = path, .method = DX_GET, .path = path, .handler = lead_to_page, .access = {.is_public = true}};
+    return dx_app_add_operation(app, operation);
+}
+
 dx_status dx_docs_add(dx_app *app) {
     app->docs = dx_arena_zalloc(app->arena, 1, sizeof *app->docs + dx_docs_asset_count * sizeof(dx_document));
     dx_status status = app->docs ? DX_OK : DX_NO_MEMORY;
     for (size_t i = 0; i < dx_docs_asset_count && status == DX_OK; i++) status = add_asset(app, &dx_docs_assets[i]);
+    if (status == DX_OK) status = add_lead(app, DX_SLICE("/"));
+    if (status == DX_OK) status = add_lead(app, DX_SLICE("/docs/"));
     return status;
 }
 
