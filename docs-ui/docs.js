@@ -3,6 +3,7 @@
 "use strict";
 
 const PATHS = { login: "/auth/login", refresh: "/auth/refresh", logout: "/auth/logout" };
+const MANY = 80; // operations: more than these start folded away
 const session = { access: null, refresh: null, timer: 0 };
 const part = (id) => document.getElementById(id);
 let paths = {};
@@ -87,8 +88,54 @@ async function logOut() {
   forget();
 }
 
-function onLoaded() {
-  const spec = ui.specSelectors.specJson().toJS();
+// Where the contents on the left lead: to a tag's heading, opened when it was closed.
+function goTo(tag) {
+  const heading = document.querySelector('.opblock-tag[data-tag="' + CSS.escape(tag) + '"]');
+  if (!heading) return;
+  if (heading.dataset.isOpen === "false") heading.click();
+  heading.scrollIntoView();
+}
+
+function showContents(spec) {
+  const tags = new Set((spec.tags || []).map((tag) => tag.name));
+  for (const path of Object.values(paths)) for (const operation of Object.values(path)) for (const tag of operation.tags || []) tags.add(tag);
+  for (const tag of tags) {
+    const link = document.createElement("a");
+    link.href = "#/" + encodeURIComponent(tag);
+    link.textContent = tag;
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      goTo(tag);
+    });
+    part("contents").append(link);
+  }
+  part("contents").hidden = tags.size < 2;
+}
+
+// A list has a filter for each field and operator: too many to scroll through. What compares is shown when it is asked for.
+function isSpecialFilter(parameter, names) {
+  if (parameter.get("in") !== "query") return false;
+  const name = parameter.get("name");
+  return name.endsWith("]") || (/^(min|max)_/.test(name) && names.has(name.slice(4)));
+}
+
+const fewerFilters = ({ React }) => ({
+  wrapComponents: {
+    parameters: (Original) => function Parameters(props) {
+      const [all, setAll] = React.useState(false);
+      const names = new Set(props.parameters.map((parameter) => parameter.get("name")));
+      const plain = props.parameters.filter((parameter) => !isSpecialFilter(parameter, names));
+      const more = names.size - plain.size;
+      const shown = React.createElement(Original, all || more < 3 ? props : { ...props, parameters: plain });
+      if (more < 3) return shown;
+      const text = all ? "Fewer filters" : "More filters (" + more + "): at least, at most, one of, like …";
+      const button = React.createElement("button", { type: "button", className: "more-filters", onClick: () => setAll(!all) }, text);
+      return React.createElement(React.Fragment, null, shown, button);
+    },
+  },
+});
+
+function take(spec) {
   paths = spec.paths || {};
   schemes = Object.entries((spec.components || {}).securitySchemes || {});
   if (spec.info && spec.info.title) {
@@ -96,6 +143,29 @@ function onLoaded() {
     document.querySelector(".bar-title").textContent = spec.info.title;
   }
   part("login").hidden = !paths[PATHS.login];
+  document.documentElement.classList.toggle("has-login", Boolean(paths[PATHS.login]));
+  showContents(spec);
+}
+
+async function start() {
+  const response = await fetch("/openapi.json", { headers: { Accept: "application/json" }, credentials: "omit" });
+  if (!response.ok) throw new Error("the server answered " + response.status);
+  const spec = await response.json();
+  take(spec);
+  const operations = Object.values(paths).reduce((sum, path) => sum + Object.keys(path).length, 0);
+  ui = SwaggerUIBundle({
+    spec,
+    dom_id: "#reference",
+    plugins: [fewerFilters],
+    deepLinking: true,
+    filter: true,
+    validatorUrl: null,
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    defaultModelsExpandDepth: 0,
+    docExpansion: operations > MANY ? "none" : "list", // drawing thousands of rows takes a browser many seconds
+    persistAuthorization: false,
+  });
 }
 
 function followColors() {
@@ -108,16 +178,4 @@ function followColors() {
 followColors();
 part("login").addEventListener("submit", logIn);
 part("logout").addEventListener("click", logOut);
-ui = SwaggerUIBundle({
-  url: "/openapi.json",
-  dom_id: "#reference",
-  deepLinking: true,
-  filter: true,
-  validatorUrl: null,
-  tryItOutEnabled: true,
-  displayRequestDuration: true,
-  defaultModelsExpandDepth: 0,
-  docExpansion: "list",
-  persistAuthorization: false,
-  onComplete: onLoaded,
-});
+start().catch((error) => say("The API's description could not be read: " + error.message));
