@@ -64,8 +64,18 @@ static bool sync_folder(const char *path) {
     return done;
 }
 
-// Returns 0, or an errno: EEXIST when another process was faster.
-static int make_file(const char *path) {
+// Gives the file its name, unless there is one of that name. Returns 0 or an errno.
+static int move_new(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return errno;
+    if (link(from, to) != 0) return errno; // a file system that knows no such renaming
+    (void)unlink(from);
+    return 0;
+}
+
+// Returns 0, or an errno: EEXIST when another process was faster. The file is written under another name and is whole when it gets its
+// own: another server that starts meanwhile never reads half of it, and a crash leaves none.
+static int make_file(const char *name, const char *path) {
     uint8_t random[GENERATED_SIZE];
     char text[2 * GENERATED_SIZE + 1];
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), failure = 0;
@@ -77,8 +87,9 @@ static int make_file(const char *path) {
     dx_secret_wipe(random, sizeof random);
     dx_secret_wipe(text, sizeof text);
     if (close(file) != 0 && !failure) failure = errno;
-    if (!failure && !sync_folder(path)) failure = errno;
+    if (!failure) failure = move_new(path, name);
     if (failure) (void)unlink(path);
+    if (!failure && !sync_folder(name)) failure = errno ? errno : EIO;
     return failure;
 }
 
@@ -100,7 +111,11 @@ static dx_status read_file(dx_slice *out, dx_arena *arena, const char *path, int
 static dx_status obtain_from_file(dx_slice *out, dx_arena *arena, const char *path, dx_diags *diags) {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0 && errno == ENOENT) {
-        int failure = make_file(path);
+        uint64_t number;
+        dx_random_bytes(&number, sizeof number);
+        dx_slice passing = dx_arena_printf(arena, "%s.%016llx", path, (unsigned long long)number);
+        if (!passing.data) return DX_NO_MEMORY;
+        int failure = make_file(path, passing.data);
         if (failure && failure != EEXIST) return refuse_file(diags, path, "can't be made", strerror(failure));
         file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     }

@@ -123,6 +123,22 @@ def test_a_claim_that_no_request_could_carry_is_refused(tmp_path, claim):
     assert done.returncode == 3 and f"/identity/{claim}" in done.stderr, done
 
 
+def test_servers_that_start_together_agree_on_the_secret(tmp_path):
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        (folder / "definition.json").write_text(json.dumps({"server": {"store": "sqlite:test.db", "workers": 1}, "identity": {}}))
+        command = [BINARY, "serve", "definition.json", "--listen", "127.0.0.1:0"]
+        servers = [subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+        lines = [process.stdout.readline() for process in servers]
+        for process in servers:
+            process.send_signal(signal.SIGTERM)
+        errors = [process.communicate(timeout=60)[1] for process in servers]
+        assert all(line.startswith(b"listening on ") for line in lines), errors
+        keys = [path for path in folder.iterdir() if ".key" in path.name]
+        assert len(keys) == 1 and stat.S_IMODE(keys[0].stat().st_mode) == 0o600, keys
+
+
 # --- sessions -------------------------------------------------------------------------------------------------------------
 
 
