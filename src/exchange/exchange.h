@@ -65,7 +65,7 @@ struct dx_exchange {
     dx_request request;
     dx_response response;
     const dx_principal *principal;           // NULL: nobody yet
-    dx_nanos started, deadline;              // monotonic
+    dx_nanos started;                        // monotonic
     dx_slice request_id;                     // the client's when it was well-formed, else ours
     char trace_id[DX_TRACE_ID_SIZE];         // W3C trace context, lower hex
     dx_status error;                         // what dx_exchange_fail said, for the log

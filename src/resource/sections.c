@@ -26,7 +26,7 @@ const dx_section dx_models_section = {
     ",\"uniqueItems\":true,\"items\":{\"type\":\"string\"}}}"
 
 #define ACCESS_RULE(about)                                                                                                                 \
-    "{\"description\":\"" about "\",\"type\":[\"string\",\"object\"],\"pattern\":\"^(public|authenticated)$\",\"properties\":{\"roles\":{" \
+    "{\"description\":\"" about "\",\"type\":[\"string\",\"object\"],\"if\":{\"type\":\"string\"},\"then\":{\"enum\":[\"public\",\"authenticated\"]},\"properties\":{\"roles\":{" \
     "\"description\":\"A caller needs one of these roles.\",\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\","             \
     "\"minLength\":1}}},\"required\":[\"roles\"],\"additionalProperties\":false}"
 
@@ -59,7 +59,7 @@ const dx_section dx_resources_section = {
             "every write, indexed, and can be expanded.\",\"type\":\"object\",\"default\":{},"
             "\"additionalProperties\":{\"description\":\"Name of the resource.\",\"type\":\"string\"}},"
           "\"access\":{\"description\":\"Who may do what: \\\"public\\\", \\\"authenticated\\\" or {\\\"roles\\\": […]}, for everything or "
-            "by action. Absent: authenticated.\",\"type\":[\"string\",\"object\"],\"pattern\":\"^(public|authenticated)$\","
+            "by action. Absent: authenticated.\",\"type\":[\"string\",\"object\"],\"if\":{\"type\":\"string\"},\"then\":{\"enum\":[\"public\",\"authenticated\"]},"
             "\"additionalProperties\":false,\"properties\":{"
               "\"roles\":{\"description\":\"For every action: a caller needs one of these roles.\",\"type\":\"array\",\"minItems\":1,"
                 "\"items\":{\"type\":\"string\",\"minLength\":1}},"

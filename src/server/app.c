@@ -169,6 +169,7 @@ static dx_status open_store(dx_app *app, dx_diags *diags) {
     dx_migration_report report = {0};
     options.workers = app->worker_count;
     options.statement_time = app->settings.statement_time;
+    options.queue_time = app->settings.request_time;
     dx_status status = dx_store_open(&app->store, app->settings.store, &options, diags);
     if (status == DX_OK) status = dx_store_migrate(app->store, app->tables.items, app->tables.count, &report, diags);
     if (status == DX_OK && !app->offline) tell_migration(&report);

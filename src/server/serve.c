@@ -142,7 +142,6 @@ static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head)
     x->finished = on_finished;
     x->response.fields = (dx_fields){c->fields, 0, FIELDS_CAP};
     x->started = dx_loop_now(worker->loop);
-    x->deadline = x->started + app->settings.request_time;
     take_request(&x->request, head);
     dx_trace_take(x, worker);
     worker->live++;

@@ -19,10 +19,11 @@ typedef struct dx_store_options {
     unsigned reader_threads; // for reads that are not brief; 2
     dx_nanos statement_time; // time budget of one statement; 10 s. Over it: DX_STORE_TIMEOUT
     dx_nanos brief_time;     // time budget of a statement on the loop; 50 ms
+    dx_nanos queue_time;     // how long a transaction without a deadline waits for its turn; 30 s. Over it: DX_STORE_TIMEOUT
     size_t queue_cap;        // transactions waiting for the writer or a reader; over it: DX_OVERLOADED. 4096
 } dx_store_options;
 #define DX_STORE_OPTIONS_INIT                                                                                                              \
-    { 1, 2, 10 * DX_SECOND, 50 * DX_MILLISECOND, 4096 }
+    { 1, 2, 10 * DX_SECOND, 50 * DX_MILLISECOND, 30 * DX_SECOND, 4096 }
 
 // "sqlite:shop.db" (relative to the working directory) or "sqlite::memory:" (for tests and `check`; one process, lost at the end).
 // Before threads. The file is made 0600.

@@ -127,3 +127,18 @@ def test_changed_definitions_migrate_and_lossy_ones_are_refused(serve):
     server.path.write_text(json.dumps(changed))
     server.start()
     assert "text" not in Client(server).get("/api/v1/things").json()["results"][0]
+
+
+def test_a_write_that_waits_too_long_for_another_process_is_given_up_with_a_503(serve):
+    definition = dict(DEFINITION, server={"store": "sqlite:test.db", "timeouts": {"request": "100ms"}})
+    server = serve(definition)
+    client = Client(server)
+    other = sqlite3.connect(server.folder / "test.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    refused = client.post("/api/v1/things", json={"n": 1})
+    problem(refused, 503, "store_timeout")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert client.get("/api/v1/things").json()["count"] == 0
+    other.execute("ROLLBACK")
+    other.close()
+    assert client.post("/api/v1/things", json={"n": 1}).status_code == 201

@@ -96,8 +96,7 @@ void dx_sqlite_submit(dx_session *base, dx_tx *tx) {
     tx->session = base;
     tx->outcome = DX_OK;
     if (tx->mode == DX_TX_BRIEF) return read_briefly(session, tx);
-    dx_nanos patience = session->store->options.statement_time;
-    tx->expires = tx->deadline ? tx->deadline : dx_loop_now(session->loop) + patience;
+    tx->expires = tx->deadline ? tx->deadline : dx_loop_now(session->loop) + session->store->options.queue_time;
     if (tx->mode == DX_TX_READ) {
         dx_readers_submit(session->store, tx);
     } else {
