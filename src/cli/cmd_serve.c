@@ -10,7 +10,8 @@
 #define WORKERS_CAP        256
 
 static void announce(void *ctx, const char *url) {
-    (void)ctx;
+    bool *served = ctx;
+    *served = true;
     printf("listening on %s\n", url);
     fflush(stdout);
 }
@@ -25,6 +26,7 @@ static bool read_workers(const char *text, unsigned *out) {
 
 static int serve(const dx_app_options *options) {
     int result = DX_EXIT_REFUSED;
+    bool served = false;
     dx_app *app = NULL;
     dx_diags findings;
     dx_arena *arena = dx_arena_create(FINDINGS_ARENA_CAP);
@@ -35,13 +37,13 @@ static int serve(const dx_app_options *options) {
     dx_diags_init(&findings, arena);
     dx_status status = dx_app_create(&app, options, &findings);
     if (status == DX_OK) {
-        status = dx_app_serve(app, announce, NULL, &findings);
+        status = dx_app_serve(app, announce, &served, &findings);
         result = status == DX_OK ? DX_EXIT_OK : DX_EXIT_FAILED;
     }
     dx_print_findings(&findings);
     if (status != DX_OK) {
         if (!findings.count) fprintf(stderr, "duplex: %s\n", dx_status_title(status));
-        fputs(result == DX_EXIT_REFUSED ? "duplex: not started: nothing was served\n" : "duplex: stopped\n", stderr);
+        fputs(served ? "duplex: stopped\n" : "duplex: not started: nothing was served\n", stderr);
     }
     dx_app_destroy(app);
     dx_arena_destroy(arena);
@@ -66,10 +68,13 @@ const dx_command dx_cmd_serve = {
     "serve a definition",
     "Usage: duplex serve FILE [--listen HOST:PORT] [--store URL] [--workers N]\n\n"
     "Serves the API that FILE defines: resources, accounts, OpenAPI and docs. Prints `listening on http://HOST:PORT` once it\n"
-    "accepts connections. SIGTERM and SIGINT stop it; requests being answered are finished first.\n\n"
+    "accepts connections; open that address in a browser for the API's interactive reference. The log, JSON a line, is on\n"
+    "standard error. SIGTERM and SIGINT stop it; requests being answered are finished first.\n\n"
     "  --listen HOST:PORT  where to listen; port 0 picks a free one (default: the definition's server.listen)\n"
     "  --store URL         where the data lies, as sqlite:FILE (default: the definition's server.store)\n"
-    "  --workers N         threads that serve (default: one a core)\n\n"
+    "  --workers N         threads that serve (default: the definition's server.workers, else one a core)\n\n"
+    "Exit status: 0 it was told to stop, 1 it could not listen or had to stop, 2 wrong usage, 3 the definition, the store or a\n"
+    "secret was refused.\n\n"
     "Examples:\n"
     "  duplex serve examples/shop.json\n"
     "  duplex serve shop.json --listen 0.0.0.0:80 --store sqlite:/var/lib/shop/shop.db\n",

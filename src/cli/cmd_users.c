@@ -126,8 +126,9 @@ static int open_store(users *u, const user_action *action) {
     if (status == DX_OK) status = dx_store_migrate(u->store, dx_identity_tables, DX_IDENTITY_TABLE_COUNT, &report, &u->findings);
     if (status == DX_OK) status = dx_accounts_init(&u->statements, u->store);
     if (status == DX_OK) return DX_EXIT_OK;
+    if (!u->findings.count) return failed("%s: %s", u->url.data, dx_status_title(status));
     dx_print_findings(&u->findings);
-    return failed("%s: %s", u->url.data, dx_status_title(status));
+    return DX_EXIT_FAILED;
 }
 
 // --- what the options say ---------------------------------------------------------------------------------------------------
@@ -160,7 +161,12 @@ static int read_password(users *u) {
 static int hash_password(users *u, dx_slice username, dx_slice email) {
     dx_slice password = dx_slice_of(u->password, u->password_size);
     const char *fault = dx_password_fault(password, username, email, &u->rule);
-    if (fault) return refused("--password-stdin", fault);
+    if (fault) {
+        int result = refused("--password-stdin", fault);
+        fprintf(stderr, "A password has at least %zu characters, is not a common one, and not the username or e-mail address.\n",
+                u->rule.min_length);
+        return result;
+    }
     dx_status status = dx_password_hash(u->hash, password, &u->cost);
     return status == DX_OK ? DX_EXIT_OK : failed("the password could not be hashed: %s", dx_status_title(status));
 }
@@ -372,6 +378,13 @@ static const user_action *find_action(const char *name) {
     return NULL;
 }
 
+static int unknown_action(const char *name) {
+    dx_slice names[DX_COUNT_OF(actions)];
+    dx_hint hint;
+    for (size_t i = 0; i < DX_COUNT_OF(actions); i++) names[i] = dx_slice_str(actions[i].name);
+    return dx_usage_error(&dx_cmd_users, "there is no action \"%s\"%s", name, dx_hint_write(&hint, name, names, DX_COUNT_OF(names)));
+}
+
 static int perform(users *u, const user_action *action) {
     int result = check_options(u, action);
     if (result == DX_EXIT_OK) result = find_store(u);
@@ -403,7 +416,7 @@ static int run(int argc, char **argv) {
     if (action)
         result = perform(u, action);
     else if (operands == 1)
-        result = dx_usage_error(&dx_cmd_users, "there is no action \"%s\"", argv[1]);
+        result = unknown_action(argv[1]);
     else
         result = dx_usage_error(&dx_cmd_users, "expected one action: create, list, disable, enable, passwd or roles");
 out:
@@ -431,7 +444,7 @@ const dx_command dx_cmd_users = {
     "  --password-stdin   read the password from standard input: one line; at a terminal it is asked for twice and not shown\n"
     "  --store URL        where the accounts lie, as sqlite:FILE (default: DUPLEX_STORE, or the definition's server.store)\n"
     "  --definition FILE  take the store, and the rules for passwords, from this definition\n\n"
-    "Exit status: 0 done, 1 it did not work (no such account, the name is taken), 2 wrong words, 3 the password, the name or the\n"
+    "Exit status: 0 done, 1 it did not work (no such account, the name is taken), 2 wrong usage, 3 the password, the name or the\n"
     "definition is not acceptable.\n\n"
     "Examples:\n"
     "  duplex users create --username root --email root@example.com --role admin --password-stdin --store sqlite:shop.db <secret.txt\n"

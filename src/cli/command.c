@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/map.h"
+
 int dx_usage_error(const dx_command *command, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -20,6 +22,23 @@ static const dx_option *find(const dx_option *options, size_t count, const char 
     for (size_t i = 0; i < count; i++)
         if (strlen(options[i].name) == size && memcmp(options[i].name, word, size) == 0) return &options[i];
     return NULL;
+}
+
+const char *dx_hint_write(dx_hint *out, const char *word, const dx_slice *names, size_t count) {
+    dx_slice near = dx_nearest_word(dx_slice_str(word), names, count);
+    out->text[0] = '\0';
+    if (near.size) snprintf(out->text, sizeof out->text, "; did you mean \"%.*s\"?", DX_SLICE_ARG(near));
+    return out->text;
+}
+
+#define OPTIONS_CAP 16 // names that a hint is looked for among
+
+static void refuse_option(const dx_command *command, const char *word, const dx_option *options, size_t count) {
+    dx_slice names[OPTIONS_CAP];
+    dx_hint hint;
+    size_t known = count < OPTIONS_CAP ? count : OPTIONS_CAP;
+    for (size_t i = 0; i < known; i++) names[i] = dx_slice_str(options[i].name);
+    (void)dx_usage_error(command, "there is no option %s%s", word, dx_hint_write(&hint, word, names, known));
 }
 
 bool dx_options_read(const dx_command *command, int argc, char **argv, const dx_option *options, size_t count, int *operands) {
@@ -37,7 +56,7 @@ bool dx_options_read(const dx_command *command, int argc, char **argv, const dx_
         const char *equals = strchr(word, '=');
         const dx_option *option = find(options, count, word, equals ? (size_t)(equals - word) : strlen(word));
         if (!option) {
-            (void)dx_usage_error(command, "there is no option %s", word);
+            refuse_option(command, word, options, count);
             return false;
         }
         if (!option->value) {

@@ -34,6 +34,11 @@ typedef struct dx_option {
 // Reads `argv[1…]`; operands move to the front of argv, from 1 on, and `*operands` says how many. An unknown option or a missing value is
 // told on standard error with the way to the help, and false returned.
 bool dx_options_read(const dx_command *command, int argc, char **argv, const dx_option *options, size_t count, int *operands);
+// `; did you mean "X"?` for the name nearest to `word`, or an empty text; in the caller's `out`.
+typedef struct dx_hint {
+    char text[96];
+} dx_hint;
+const char *dx_hint_write(dx_hint *out, const char *word, const dx_slice *names, size_t count);
 // "duplex serve: <message>" and how to get help, on standard error; returns DX_EXIT_USAGE.
 int dx_usage_error(const dx_command *command, const char *format, ...) DX_PRINTF(2, 3);
 // Every finding, one a line, on standard error, and how many there are.

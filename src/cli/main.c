@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/map.h"
 #include "cli/command.h"
 
 static const dx_command *const commands[] = {&dx_cmd_serve, &dx_cmd_check, &dx_cmd_openapi, &dx_cmd_schema, &dx_cmd_users};
@@ -13,6 +12,7 @@ static void print_help(FILE *to) {
           to);
     for (size_t i = 0; i < DX_COUNT_OF(commands); i++) fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n`duplex COMMAND --help` shows a command's options and examples.\n"
+          "Start: `duplex check FILE`, `duplex serve FILE`; then open /docs of the address that it prints.\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 the definition or a setting was refused.\n",
           to);
 }
@@ -26,10 +26,9 @@ static const dx_command *find(const char *name) {
 static int unknown(const char *name) {
     dx_slice names[DX_COUNT_OF(commands)];
     for (size_t i = 0; i < DX_COUNT_OF(commands); i++) names[i] = dx_slice_str(commands[i]->name);
-    dx_slice near = dx_nearest_word(dx_slice_str(name), names, DX_COUNT_OF(commands));
-    fprintf(stderr, "duplex: there is no command \"%s\"", name);
-    if (near.size) fprintf(stderr, "; did you mean \"%.*s\"?", DX_SLICE_ARG(near));
-    fputs("\nTry `duplex --help`.\n", stderr);
+    dx_hint hint;
+    fprintf(stderr, "duplex: there is no command \"%s\"%s\nTry `duplex --help`.\n", name,
+            dx_hint_write(&hint, name, names, DX_COUNT_OF(commands)));
     return DX_EXIT_USAGE;
 }
 
@@ -44,7 +43,7 @@ int main(int argc, char **argv) {
         print_help(stderr);
         return DX_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || (strcmp(argv[1], "version") == 0 && argc == 2)) {
         puts("duplex " DX_VERSION);
         return DX_EXIT_OK;
     }
