@@ -1,5 +1,6 @@
 """Every example definition is accepted, describes itself, and takes its own examples; the blog lives through a small story."""
 import json
+import re
 import subprocess
 
 import jsonschema
@@ -123,3 +124,11 @@ def test_the_story_of_a_post(blog, tmp_path):
     assert ada.delete(f"/api/v1/posts/{second['id']}", headers={"if-match": answer.headers["etag"]}).status_code == 204
     problem(anyone.get(f"/api/v1/posts/{second['id']}"), 404)
     assert anyone.get("/api/v1/posts").json()["count"] == 1
+
+
+def test_the_commands_of_the_readme_do_what_it_says(shop):
+    script = next(block for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S) if "/auth/register" in block)
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script.replace("localhost:8080", f"127.0.0.1:{shop.port}")], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"username":"john"') == 2 and "HTTP/1.1 201 Created" in done.stdout and '"title":"Laptop"' in done.stdout
+    assert done.stdout.rstrip().endswith('"results":[]}') and "problems" not in done.stdout
