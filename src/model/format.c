@@ -77,6 +77,13 @@ const dx_format *dx_format_find(dx_slice name) {
     return NULL;
 }
 
+_Static_assert(DX_COUNT_OF(formats) <= DX_FORMAT_CAP, "dx_format_names has room for every format");
+
+size_t dx_format_names(dx_slice out[DX_FORMAT_CAP]) {
+    for (size_t i = 0; i < DX_COUNT_OF(formats); i++) out[i] = formats[i].name;
+    return DX_COUNT_OF(formats);
+}
+
 dx_status dx_format_prepare(const dx_format *format) {
     bool hosts = format->check == dx_hostname_valid || format->check == dx_email_valid;
     return hosts && !dx_idn_prepare() ? DX_NO_MEMORY : DX_OK;

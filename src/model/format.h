@@ -12,6 +12,8 @@ typedef struct dx_format {
 } dx_format;
 
 const dx_format *dx_format_find(dx_slice name); // NULL when it is not known
+#define DX_FORMAT_CAP 16
+size_t dx_format_names(dx_slice out[DX_FORMAT_CAP]); // of all that are known; says how many
 // Makes what the format needs before its first use; DX_NO_MEMORY.
 dx_status dx_format_prepare(const dx_format *format) DX_MUST_USE;
 

@@ -22,6 +22,10 @@ dx_status dx_schema_set_add(dx_schema_set *set, dx_slice uri, yyjson_val *docume
 // others.
 dx_status dx_schema_compile(const dx_schema **out, dx_schema_set *set, dx_slice uri, dx_diags *diags) DX_MUST_USE;
 
+// Findings about what a schema may say but hardly means: a keyword that does not exist (names that start with "x-" are free) or a format
+// that is not checked. `pointer` is where `schema` stands; `scratch` gives passing memory. DX_INVALID when there was one, DX_NO_MEMORY.
+dx_status dx_schema_lint(dx_schema_set *set, dx_arena *scratch, yyjson_val *schema, dx_slice pointer, dx_diags *diags) DX_MUST_USE;
+
 typedef struct dx_schema_options {
     bool first_only; // stop at the first failure
 } dx_schema_options;

@@ -41,7 +41,8 @@ typedef struct properties {
     size_t count;
     dx_map names;
     yyjson_val *base;
-    unsigned types; // of the model itself
+    unsigned types;   // of the model itself
+    dx_slice missing; // required, but no property; the last one found
     bool overflow, no_memory;
 } properties;
 
@@ -173,7 +174,10 @@ static void gather_required(properties *all, yyjson_val *schema, int depth) {
     if (!yyjson_is_arr(required)) return;
     yyjson_arr_foreach(required, i, max, item) {
         property *p = dx_map_get(&all->names, dx_json_slice(item));
-        if (p) p->required = true;
+        if (p)
+            p->required = true;
+        else if (yyjson_is_str(item))
+            all->missing = dx_json_slice(item);
     }
 }
 
@@ -296,6 +300,15 @@ static bool names_put(dx_draft *draft, dx_arena *arena) {
     return true;
 }
 
+// JSON Schema allows it; but a row can't have a field without a column, so none could ever be created.
+static void complain_of_missing(dx_loading *loading, dx_draft *draft, const properties *all) {
+    bool own = is_own(draft->resource, all->missing);
+    dx_diag *diag =
+        dx_loading_complain(loading, draft->resource->pointer, "model", "the model requires \"%.*s\", %s", DX_SLICE_ARG(all->missing),
+                            own ? "which the server sets itself: take it out of \"required\"" : "which is none of its properties");
+    if (!own) dx_diag_suggest(loading->diags, diag, dx_map_nearest(&all->names, all->missing));
+}
+
 void dx_draft_fields(dx_loading *loading, dx_draft *draft) {
     dx_resource *resource = draft->resource;
     properties all = {.types = TYPE_ALL, .base = yyjson_obj_get(resource->model, "$id") ? resource->model : loading->root};
@@ -307,6 +320,7 @@ void dx_draft_fields(dx_loading *loading, dx_draft *draft) {
         dx_loading_complain(loading, resource->pointer, "model", "expected a model of objects: rows have fields");
     else if (all.count == 0)
         dx_loading_complain(loading, resource->pointer, "model", "the model has no \"properties\", so its rows would have no fields");
+    if (all.missing.size) complain_of_missing(loading, draft, &all);
     if (all.overflow)
         dx_loading_complain(loading, resource->pointer, "model", "the model has more than %d properties", DX_RESOURCE_FIELDS_CAP);
     if (all.no_memory || !draft_allocate(draft, loading->arena, all.count + 6)) {

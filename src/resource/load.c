@@ -46,6 +46,9 @@ static void model_compile(dx_loading *loading, models *all, dx_schema_set *set, 
     const dx_schema *schema = NULL;
     dx_status status = uri.data ? dx_schema_compile(&schema, set, uri, &found) : DX_NO_MEMORY;
     if (status == DX_NO_MEMORY) loading->status = status;
+    dx_arena_reset(loading->scratch);
+    if (status == DX_OK) status = dx_schema_lint(set, loading->scratch, value, pointer, &found);
+    if (status == DX_NO_MEMORY) loading->status = status;
     if (status != DX_OK && status != DX_NO_MEMORY) tell_schema_findings(loading, pointer, &found);
     if (schema && dx_map_put(&all->compiled, name, (void *)(uintptr_t)schema)) loading->status = DX_NO_MEMORY;
     if (dx_map_put(&all->names, name, value)) loading->status = DX_NO_MEMORY;

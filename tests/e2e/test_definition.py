@@ -77,3 +77,17 @@ def test_the_openapi_document_is_what_the_server_answers(shop):
     served = Client(shop).get("/openapi.json").json()
     printed.pop("servers", None), served.pop("servers", None)
     assert printed == served
+
+
+def test_what_a_schema_may_say_but_hardly_means_is_refused(tmp_path):
+    properties = {"n": {"type": "integer", "format": "int64", "minimun": 3}, "title": {"type": "string", "maxLenght": 3, "x-mine": 1}, "site": {"type": "string", "format": "url"},
+                  "description": {"type": "string", "default": "x"}, "minimum": {"anyOf": [{"type": "string"}, {"requird": []}]}}
+    definition = {"models": {"M": {"type": "object", "required": ["titel"], "properties": properties}, "N": {"type": "object", "required": ["id"], "properties": {"a": {}}}},
+                  "resources": {"ms": {"model": "M"}, "ns": {"model": "N"}}}
+    done = check(tmp_path, definition)
+    assert done.returncode == 3
+    told = {re.match(r".*?: (/[^:]*): (.*)", line).groups() for line in done.stderr.splitlines() if ": /" in line}
+    told = dict(told)
+    assert set(told) == {"/models/M/properties/n/minimun", "/models/M/properties/title/maxLenght", "/models/M/properties/site/format", "/models/M/properties/minimum/anyOf/1/requird",
+                         "/resources/ms/model", "/resources/ns/model"}, done.stderr
+    assert '"maxLength"' in told["/models/M/properties/title/maxLenght"] and '"uri"' in told["/models/M/properties/site/format"] and '"title"' in told["/resources/ms/model"]
