@@ -61,6 +61,12 @@ static dx_status read_listen(reader *r, const char *override) {
 static dx_status read_store(reader *r, const dx_app_options *options) {
     static const dx_slice scheme = DX_SLICE_INIT("sqlite:");
     dx_slice url = options->store ? dx_slice_str(options->store) : dx_json_member_slice(r->section, "store");
+    if (!options->store && !(dx_slice_starts(url, scheme) && url.size > scheme.size)) {
+        dx_diag *diag = dx_definition_complain(r->definition, r->diags, DX_SLICE("/server/store"), "\"%.*s\" is not the URL of a store",
+                                               DX_SLICE_ARG(url));
+        if (diag) diag->suggestion = DX_SLICE("write \"sqlite:FILE\", for example \"sqlite:shop.db\"");
+        return DX_INVALID;
+    }
     if (options->offline) url = DX_SLICE("sqlite::memory:");
     dx_slice file = dx_slice_from(url, scheme.size);
     const char *path = dx_definition_path(r->definition), *slash = strrchr(path, '/');

@@ -37,6 +37,7 @@ static void unsafe_definitions_refuse_to_start(void **state) {
         {"\"listen\": \"8080\"", "/server/listen", "HOST:PORT"},
         {"\"listen\": \"127.0.0.1:65536\"", "/server/listen", "65535"},
         {"\"listen\": \"example.com:80\"", "/server/listen", "IP address"},
+        {"\"store\": \"blog.db\"", "/server/store", "sqlite:FILE"},
         {"\"secret\": \"short\"", "/server/secret", "shorter than 32 bytes"},
         {"\"secret\": \"change-me-Zq7xK2vR9tLw3bNcY5uHd8Jf\"", "/server/secret", "examples use"},
         {"\"secret\": \"abababababababababababababababababab\"", "/server/secret", "repeats"},
