@@ -87,10 +87,14 @@ static const char own_tables[] = "BEGIN IMMEDIATE;"
 static dx_status adopt(dx_sqlite *store, dx_sqlite_conn *conn, dx_diags *diags) {
     int code;
     conn->ends = INT64_MAX;
+    // In one snapshot: another process may be making the tables this moment.
+    code = sqlite3_exec(conn->db, "BEGIN", NULL, NULL, NULL);
+    if (code) return refuse(store, diags, dx_sqlite_status(conn, code, NULL), sqlite3_errmsg(conn->db));
     int64_t application = ask_number(conn->db, "PRAGMA application_id", &code);
     int64_t version = code ? 0 : ask_number(conn->db, "PRAGMA user_version", &code);
     int64_t tables = code ? 0 : ask_number(conn->db, "SELECT count(*) FROM sqlite_schema", &code);
-    if (code) return refuse(store, diags, dx_sqlite_status(conn, code, NULL), sqlite3_errmsg(conn->db));
+    if (!code) code = sqlite3_exec(conn->db, "COMMIT", NULL, NULL, NULL);
+    if (code) return refuse(store, diags, dx_sqlite_status(conn, code, NULL), sqlite3_errmsg(conn->db)); // and the connection is closed
     if (application == APPLICATION_ID && version == FORMAT_VERSION) return DX_OK;
     if (application == APPLICATION_ID) return refuse(store, diags, DX_INVALID, "a newer version of duplex made it");
     if (application || tables) return refuse(store, diags, DX_INVALID, "it is the database of another program");

@@ -19,6 +19,7 @@ struct dx_sqlite_prepared {
 // --- opening -----------------------------------------------------------------------------------------------------------------
 
 // Steps of SQLite's machine between two looks at the clock: some 50 µs.
+#define OPEN_PATIENCE  (5 * DX_SECOND)
 #define PROGRESS_STEPS 1000
 // The longest text, blob or row.
 #define LENGTH_CAP (64 << 20)
@@ -70,6 +71,18 @@ static void configure(dx_sqlite_conn *conn) {
     sqlite3_progress_handler(db, PROGRESS_STEPS, watch_time, conn);
 }
 
+// Turning a new file to WAL takes it alone, and SQLite does not wait by itself where two who wait could block each other: so several
+// processes that open a file at the same time must try again.
+static int set_up_file(sqlite3 *db) {
+    const dx_nanos until = dx_clock_monotonic() + OPEN_PATIENCE;
+    int code = sqlite3_exec(db, file_setup, NULL, NULL, NULL);
+    while ((code & 0xff) == SQLITE_BUSY && dx_clock_monotonic() < until) {
+        (void)sqlite3_sleep(2);
+        code = sqlite3_exec(db, file_setup, NULL, NULL, NULL);
+    }
+    return code;
+}
+
 static dx_status open_db(dx_sqlite_conn *conn, dx_sqlite_role role) {
     const char *path = conn->store->path;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -79,7 +92,7 @@ static dx_status open_db(dx_sqlite_conn *conn, dx_sqlite_role role) {
     if (code == SQLITE_OK) {
         (void)sqlite3_busy_timeout(conn->db, 2000); // another process may be opening it, too
         configure(conn);
-        code = sqlite3_exec(conn->db, path ? file_setup : memory_setup, NULL, NULL, NULL);
+        code = path ? set_up_file(conn->db) : sqlite3_exec(conn->db, memory_setup, NULL, NULL, NULL);
     }
     if (code == SQLITE_OK) code = sqlite3_exec(conn->db, common_setup, NULL, NULL, NULL);
     // In memory one connection plays every role, so it must be allowed what the writer may.
