@@ -195,7 +195,7 @@ void dx_rest_describe_list(const void *conf, const dx_operation *operation, yyjs
 
 void dx_rest_describe_read(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Read one of %.*s", NULL);
+    description d = describe(conf, doc, object, "Read one row of %.*s", NULL);
     add_id(d.resource, doc, d.parameters);
     add_view_parameters(&d);
     add_read_fields(&d, true);
@@ -260,8 +260,8 @@ static yyjson_mut_val *either(const description *d, yyjson_mut_val *one, yyjson_
 
 void dx_rest_describe_create(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Create one or more of %.*s",
-                             "One row, or an array of rows that are created in one transaction, all or none.");
+    description d =
+        describe(conf, doc, object, "Create %.*s", "One row, or an array of rows that are created in one transaction, all or none.");
     add_prefer(&d);
     add_request_field(
         doc, d.parameters, "Idempotency-Key",
@@ -290,7 +290,7 @@ static void add_changed(const description *d) {
 
 void dx_rest_describe_replace(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Replace one of %.*s",
+    description d = describe(conf, doc, object, "Replace one row of %.*s",
                              "The whole row; what is left out gets its default or null. Read-only fields may stand as they are.");
     add_id(d.resource, doc, d.parameters);
     add_prefer(&d);
@@ -301,7 +301,7 @@ void dx_rest_describe_replace(const void *conf, const dx_operation *operation, y
 
 void dx_rest_describe_change(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Change one of %.*s",
+    description d = describe(conf, doc, object, "Change one row of %.*s",
                              "By a merge patch (RFC 7396; application/json is taken for one) or a JSON Patch (RFC 6902).");
     add_id(d.resource, doc, d.parameters);
     add_prefer(&d);
@@ -315,7 +315,7 @@ void dx_rest_describe_change(const void *conf, const dx_operation *operation, yy
 
 void dx_rest_describe_delete(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Delete one of %.*s", NULL);
+    description d = describe(conf, doc, object, "Delete one row of %.*s", NULL);
     add_id(d.resource, doc, d.parameters);
     add_response(doc, d.responses, "204", "The row is gone.");
     add_problem(doc, d.responses, "409", "Other rows refer to this one.");
@@ -333,8 +333,8 @@ static yyjson_mut_val *ids_schema(const description *d) {
 
 void dx_rest_describe_delete_many(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
-    description d = describe(conf, doc, object, "Delete several of %.*s",
-                             "In one transaction, all or none. The ids stand in the query or in the body.");
+    description d =
+        describe(conf, doc, object, "Delete several %.*s", "In one transaction, all or none. The ids stand in the query or in the body.");
     yyjson_mut_val *parameter =
         dx_rest_add_parameter(doc, d.parameters, yyjson_mut_str(doc, "id"), "Ids of the rows, as id=1,2,3.", ids_schema(&d));
     yyjson_mut_obj_add_bool(doc, parameter, "explode", false);
