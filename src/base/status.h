@@ -26,16 +26,20 @@
     X(ALREADY_EXISTS, 409, "already_exists", "A value that must be unique exists already")                                                 \
     X(IN_USE, 409, "in_use", "Other rows refer to this one")                                                                               \
     X(IN_FLIGHT, 409, "request_in_flight", "A request with this key is being answered")                                                    \
+    X(GONE, 410, "gone", "What was here is gone")                                                                                          \
     X(LENGTH_REQUIRED, 411, "length_required", "A body length is required")                                                                \
     X(PRECONDITION_FAILED, 412, "precondition_failed", "The precondition does not hold")                                                   \
     X(TOO_LARGE, 413, "body_too_large", "The body is too large")                                                                           \
     X(URI_TOO_LONG, 414, "uri_too_long", "The request target is too long")                                                                 \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "The media type is not supported")                                            \
+    X(RANGE_NOT_SATISFIABLE, 416, "range_not_satisfiable", "The range lies outside of what there is")                                      \
     X(EXPECTATION_FAILED, 417, "expectation_failed", "The expectation cannot be met")                                                      \
+    X(MISDIRECTED, 421, "misdirected_request", "This server does not answer for that host")                                                \
     X(INVALID, 422, "validation_failed", "The request is not valid")                                                                       \
     X(UNKNOWN_REFERENCE, 422, "unknown_reference", "A referenced row does not exist")                                                      \
     X(KEY_REUSED, 422, "idempotency_key_reused", "The key was used with another request")                                                  \
     X(LOCKED, 423, "account_locked", "The account is locked for a while")                                                                  \
+    X(UPGRADE_REQUIRED, 426, "upgrade_required", "Another protocol is required")                                                           \
     X(PRECONDITION_REQUIRED, 428, "precondition_required", "A precondition is required")                                                   \
     X(RATE_LIMITED, 429, "rate_limited", "Too many requests")                                                                              \
     X(HEADERS_TOO_LARGE, 431, "headers_too_large", "The header section is too large")                                                      \

@@ -31,7 +31,8 @@ struct dx_chain {
 };
 
 // What kind of body an operation takes. Filters run before the body is read, so a refusal costs no upload.
-typedef enum dx_body_mode { DX_BODY_NONE, DX_BODY_WHOLE } dx_body_mode;
+// DX_BODY_WHOLE: gathered in memory before the handler runs. DX_BODY_STREAM: the handler takes it in pieces (dx_exchange_read).
+typedef enum dx_body_mode { DX_BODY_NONE, DX_BODY_WHOLE, DX_BODY_STREAM } dx_body_mode;
 
 // Who may run an operation. Public: anyone (a token that is there is still checked). Otherwise a principal is needed (401 without), and
 // with roles, one of them (403 without).
@@ -47,7 +48,8 @@ struct dx_operation {
     dx_method method; // GET answers HEAD as well
     dx_slice path;    // "/api/v1/items/{id}"; a last segment "{name*}" takes the rest of the path
     dx_body_mode body;
-    size_t body_cap; // bytes; 0: the server's default
+    uint64_t body_cap;     // bytes, after content decoding; 0: the server's default
+    bool reflects_secrets; // the answer may hold a secret beside what the caller sent: never compressed (BREACH, CVE-2013-3587)
     dx_handler handler;
     const void *conf; // the handler's
     // Adds what this operation says of itself to its OpenAPI 3.1 Operation Object (summary, tags, parameters, requestBody, responses,

@@ -4,6 +4,7 @@
 #ifndef DX_EXCHANGE_EXCHANGE_H
 #define DX_EXCHANGE_EXCHANGE_H
 
+#include "base/buffer.h"
 #include "base/diag.h"
 #include "codec/http.h"
 #include "loop/loop.h"
@@ -26,17 +27,71 @@ typedef struct dx_request {
     dx_method method;
     dx_slice target, path, query; // not decoded; `query` without "?"
     dx_fields fields;
-    dx_slice peer; // address and port
+    dx_slice peer; // address and port of the client: what a trusted proxy says, else the connection's
     bool secure;
+    uint8_t version; // 10, 11 or 20
+    uint16_t tag;    // the endpoint's, see the server's settings
     bool body_expected;
-    dx_slice body; // whole, once the handler runs (operations with a body) ; else empty
+    int64_t content_length;           // bytes; -1: not known before
+    dx_slice protocol;                // "websocket": a tunnel is asked for; else empty
+    dx_slice body;                    // whole, once the handler runs (DX_BODY_WHOLE); else empty
+    const dx_fields *trailers;        // behind the body; NULL: none (yet)
+    dx_slice certificate_subject;     // of a verified TLS client certificate (RFC 4514); empty: none
+    dx_slice certificate_fingerprint; // its SHA-256, lower hex
 } dx_request;
+
+// --- bodies as streams -----------------------------------------------------------------------------------------------------
+// A *reader* is what a handler of a DX_BODY_STREAM operation takes the request's body with; a *source* is what writes a response in
+// pieces. Both are told on the exchange's loop, never from inside the call that set them up or wrote.
+
+typedef struct dx_reader_ops {
+    // A piece, after content decoding; it lives only during the call. It counts against a window (256 KiB) until dx_exchange_consume.
+    void (*piece)(void *ctx, dx_exchange *x, dx_slice piece);
+    // The last call: DX_OK (the body is whole), or why it never will be (DX_CANCELLED, DX_TOO_LARGE, DX_REQUEST_TIMEOUT, DX_MALFORMED, …).
+    // The handler may still answer.
+    void (*end)(void *ctx, dx_exchange *x, dx_status why);
+} dx_reader_ops;
+
+typedef struct dx_source_ops {
+    // Write now: the head has gone, or there is room again after dx_exchange_write said false.
+    void (*ready)(void *ctx, dx_exchange *x);
+    // The server wants to stop: end soon, in order. NULL: the source ends by itself before long.
+    void (*drain)(void *ctx, dx_exchange *x);
+    // The last call, whatever happened: DX_OK after dx_exchange_finish has sent everything; else the peer has gone (DX_CANCELLED), was too
+    // slow (DX_REQUEST_TIMEOUT), …. Nothing can be written any more.
+    void (*closed)(void *ctx, dx_exchange *x, dx_status why);
+} dx_source_ops;
+
+// Turns pieces of a response into other pieces: a content coding. Set by a filter on its way out (response.encoder).
+typedef enum dx_encode { DX_ENCODE_MORE, DX_ENCODE_FLUSH, DX_ENCODE_END } dx_encode;
+typedef struct dx_encoder {
+    // Takes all of `in`; appends to `out` what comes of it. FLUSH: everything so far can be decoded by the peer. END: the last call.
+    dx_status (*encode)(struct dx_encoder *encoder, dx_slice in, dx_encode how, dx_buffer *out);
+    void (*destroy)(struct dx_encoder *encoder); // called once, also without END
+} dx_encoder;
+
+// What an exchange's owner does for it; the server's side of a stream, or a test's.
+typedef struct dx_exchange_wire {
+    bool (*write)(dx_exchange *x, dx_slice piece);             // as dx_stream_write
+    void (*finish)(dx_exchange *x, const dx_fields *trailers); // the last word; trailers may be NULL
+    void (*cut)(dx_exchange *x);                               // instead: the peer sees a broken response
+    void (*read)(dx_exchange *x);                              // pieces may come (and 100 Continue is sent)
+    void (*consume)(dx_exchange *x, size_t bytes);
+} dx_exchange_wire;
 
 typedef struct dx_response {
     int status; // 0: not answered yet
     dx_fields fields;
     dx_slice body; // arena or static
     bool close;    // ask for the connection to end
+    // Instead of `body`, at most one of these:
+    const dx_source_ops *source; // piecewise, with source_ctx
+    void *source_ctx;
+    bool tunnel; // the source's pieces and the reader's are bytes as they are (101, or 200 over HTTP/2)
+    int file;    // with file_open: `file_size` bytes from `file_offset`; the descriptor is the exchange's
+    bool file_open;
+    int64_t file_offset, file_size;
+    dx_encoder *encoder; // for a source; NULL: as written
 } dx_response;
 
 // What a filter or a handler says. The set is closed.
@@ -64,13 +119,16 @@ struct dx_exchange {
     dx_slice allow;                 // the matched path's methods, "GET, HEAD, OPTIONS"; empty: no such path
     dx_request request;
     dx_response response;
-    const dx_principal *principal;           // NULL: nobody yet
-    dx_nanos started;                        // monotonic
-    dx_slice request_id;                     // the client's when it was well-formed, else ours
-    char trace_id[DX_TRACE_ID_SIZE];         // W3C trace context, lower hex
-    dx_status error;                         // what dx_exchange_fail said, for the log
-    dx_slice error_detail;                   // likewise; never sent in production for a 5xx
-    void *owner;                             // whoever runs it (the server's side of the stream)
+    const dx_principal *principal;   // NULL: nobody yet
+    dx_nanos started;                // monotonic
+    dx_slice request_id;             // the client's when it was well-formed, else ours
+    char trace_id[DX_TRACE_ID_SIZE]; // W3C trace context, lower hex
+    dx_status error;                 // what dx_exchange_fail said, for the log
+    dx_slice error_detail;           // likewise; never sent in production for a 5xx
+    void *owner;                     // whoever runs it (the server's side of the stream)
+    const dx_exchange_wire *wire;    // likewise: what it does for streamed bodies
+    const dx_reader_ops *reader;     // set by dx_exchange_read
+    void *reader_ctx;
     void (*finished)(dx_exchange *exchange); // called once when the chain is through
     void *slots[8];                          // per-exchange state of filters; numbers from dx_slot_reserve at load time
 };
@@ -92,6 +150,23 @@ dx_verdict dx_exchange_fail(dx_exchange *x, dx_status status, const char *detail
 dx_verdict dx_exchange_fail_with(dx_exchange *x, dx_status status, const dx_diags *findings, const char *detail, ...) DX_PRINTF(4, 5);
 // A response field; without memory the exchange becomes a 503.
 void dx_exchange_field(dx_exchange *x, dx_slice name, dx_slice value);
+
+// Streamed answers. The filters' way out sees the head; then the source is asked for pieces.
+dx_verdict dx_exchange_stream(dx_exchange *x, int status, dx_slice content_type, const dx_source_ops *source, void *ctx);
+// A file's bytes; the descriptor is the exchange's from now on, whatever happens.
+dx_verdict dx_exchange_file(dx_exchange *x, int status, dx_slice content_type, int file, int64_t offset, int64_t size);
+// Agrees to the tunnel that request.protocol asks for. Fields of the answer (Sec-WebSocket-Accept) are added before or after.
+dx_verdict dx_exchange_tunnel(dx_exchange *x, const dx_source_ops *source, const dx_reader_ops *reader, void *ctx);
+// From the source's calls, or from anywhere on the loop's thread while it is open. Takes the piece whole (true), or nothing of it (false:
+// too much is waiting for the peer; `ready` comes when there is room). Through the encoder, if there is one, which may hold back.
+bool dx_exchange_write(dx_exchange *x, dx_slice piece) DX_MUST_USE;
+void dx_exchange_flush(dx_exchange *x);                             // the encoder lets go of what it holds back; for events
+void dx_exchange_finish(dx_exchange *x, const dx_fields *trailers); // `trailers` may be NULL; they must live until `closed`
+void dx_exchange_cut(dx_exchange *x);                               // breaks the response off: the peer must not take it for whole
+// Takes the body: by the handler of a DX_BODY_STREAM operation, once, before it answers. The handler then returns DX_WAIT (and resumes when
+// it has read) or answers with a stream while it reads on.
+void dx_exchange_read(dx_exchange *x, const dx_reader_ops *reader, void *ctx);
+void dx_exchange_consume(dx_exchange *x, size_t bytes);
 
 // Goes on with an exchange that waits: `verdict` is what the waiting filter or handler would have returned. On the loop's thread. May be
 // called from inside the filter or handler before it returns DX_WAIT. Exactly once a wait. When the peer has gone meanwhile (x->aborted),

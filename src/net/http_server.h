@@ -2,9 +2,9 @@
 // after another, HTTP/2 side by side: whoever answers streams cannot tell. A listener belongs to one worker's loop; everything here is
 // called on that loop's thread. Each worker listens by itself with SO_REUSEPORT.
 //
-// The stream's life: `begin` (the head is complete) → any number of `body` → `end` (the request is complete) → the owner calls
-// dx_stream_respond exactly once, at any time from `begin` on → `closed`, exactly once, whatever happened. A peer that goes away
-// leads to `abort` at once; a response is then ignored, and `closed` follows when the owner has called dx_stream_respond or
+// The stream's life: `begin` (the head is complete) → any number of `body` → perhaps `trailers` → `end` (the request is complete) → the
+// owner calls dx_stream_respond exactly once, at any time from `begin` on → `closed`, exactly once, whatever happened. A peer that goes
+// away leads to `abort` at once; a response is then ignored, and `closed` follows when the owner has called dx_stream_respond or
 // dx_stream_drop. A request that is not proper HTTP never begins: it is answered by `reject` and the connection is closed.
 #ifndef DX_NET_HTTP_SERVER_H
 #define DX_NET_HTTP_SERVER_H
@@ -25,8 +25,14 @@ typedef struct dx_request_head {
     dx_slice query;         // behind "?", not decoded; NULL data when there is no "?"
     dx_fields fields;       // requests' field values have no CR, LF or NUL; repeated fields stay apart
     int64_t content_length; // bytes; -1: chunked, not known; 0: no body
-    dx_slice peer;          // "127.0.0.1:4711"; lives as long as the stream
+    dx_slice peer;          // "127.0.0.1:4711", "unix"; of a PROXY header where there is one; lives as long as the stream
     bool secure;            // came over TLS
+    uint8_t version;        // 10, 11 or 20
+    uint16_t tag;           // the endpoint's
+    // "websocket": the client asks for a tunnel, by HTTP/1.1's Upgrade (RFC 9110 section 7.8) or HTTP/2's extended CONNECT (RFC 8441; the
+    // method then reads GET, as RFC 6455 has it). Else empty.
+    dx_slice protocol;
+    const struct dx_tls_facts *tls; // copied for the stream; NULL: in the clear
 } dx_request_head;
 
 typedef struct dx_response_head {
@@ -41,8 +47,11 @@ typedef struct dx_stream_ops {
     // The head is complete. `head` lives in the stream's arena. What is returned becomes dx_stream_owner; NULL refuses with a 503.
     // The owner may respond from inside.
     void *(*begin)(void *ctx, dx_stream *stream, const dx_request_head *head);
-    // A piece of the body, decoded from chunks; it lives only during the call. Over the owner's cap: respond and ignore the rest.
+    // A piece of the body, decoded from chunks; it lives only during the call. Over the owner's cap: respond and ignore the rest. Every
+    // byte counts against the stream's window (DX_BODY_WINDOW) until dx_stream_consume: no more than that comes unconsumed.
     void (*body)(void *owner, dx_slice piece);
+    // Fields behind the body (RFC 9110 section 6.5), before `end`. NULL: dropped.
+    void (*trailers)(void *owner, const dx_fields *fields);
     // The body is complete (called at once for a request without one).
     void (*end)(void *owner);
     // The peer went away or broke the protocol mid-body, or a timeout struck (`why` says which: DX_CANCELLED, DX_REQUEST_TIMEOUT,
@@ -94,6 +103,9 @@ void dx_listener_drain(dx_listener *listener, dx_nanos grace, void (*done)(void 
 void dx_listener_destroy(dx_listener *listener); // after `done`
 size_t dx_listener_connections(const dx_listener *listener);
 
+// Bytes of a request's body that a stream gives its owner ahead of dx_stream_consume.
+#define DX_BODY_WINDOW (256u << 10)
+
 dx_arena *dx_stream_arena(dx_stream *stream); // from a pool; everything of the request lives in it
 void *dx_stream_owner(dx_stream *stream);
 // Sends a whole response. `head`'s fields and `body` must live until `closed` (arena or static memory). The request's body need not have
@@ -109,6 +121,18 @@ bool dx_stream_write(dx_stream *stream, dx_slice piece) DX_MUST_USE;
 void dx_stream_finish(dx_stream *stream); // the last word, as dx_stream_respond is
 // Instead of a response, or of finishing one: cuts the connection (HTTP/2: resets the stream).
 void dx_stream_drop(dx_stream *stream);
+// Sends a response whose body is `length` bytes of an open regular file from `offset` on: the descriptor is the stream's from now on and is
+// closed with it. The kernel's page cache goes to the socket where it can (sendfile); a read that would wait for the disk is done by a
+// pool thread. A file that turns out shorter cuts the connection (HTTP/2: the stream). The last word, as dx_stream_respond is.
+void dx_stream_respond_file(dx_stream *stream, const dx_response_head *head, int file, int64_t offset, int64_t length);
+// Instead of dx_stream_begin, for a head with `protocol`: agrees to the tunnel (HTTP/1.1: 101, HTTP/2: 200; `head->status` is not looked
+// at). From then on `body` brings the peer's bytes as they are, `end` says that it sends no more, dx_stream_write sends bytes as they are
+// and dx_stream_finish ends our side.
+void dx_stream_tunnel(dx_stream *stream, const dx_response_head *head);
+// Fields to send behind a piecewise response's body; before dx_stream_finish. They must live until `closed`. HTTP/1.0 drops them.
+void dx_stream_trailers(dx_stream *stream, const dx_fields *fields);
+// That many bytes of what `body` brought are done with: as many more may come. Owners that take every piece in at once call it at once.
+void dx_stream_consume(dx_stream *stream, size_t bytes);
 // Says that the body is wanted: sends `100 Continue` when the client waits for it. Without it the client's `Expect` gets the final status.
 void dx_stream_continue(dx_stream *stream);
 

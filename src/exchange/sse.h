@@ -1,0 +1,39 @@
+// Server-sent events (WHATWG HTML, section 9.2) as a handler kind: a stream of events with heartbeats, a cap on what may wait for a slow
+// reader, and an orderly end when the server drains. All on the exchange's loop.
+#ifndef DX_EXCHANGE_SSE_H
+#define DX_EXCHANGE_SSE_H
+
+#include "exchange/exchange.h"
+
+typedef struct dx_sse dx_sse;
+
+typedef struct dx_sse_event {
+    dx_slice id;    // empty: none; no line break, no NUL
+    dx_slice event; // the type; empty: "message"
+    dx_slice data;  // any text; line breaks are kept
+} dx_sse_event;
+
+typedef struct dx_sse_ops {
+    void (*opened)(void *ctx, dx_sse *stream);   // may send
+    void (*writable)(void *ctx, dx_sse *stream); // room again after dx_sse_send said false. NULL: the source of events just drops or ends
+    void (*closed)(void *ctx, dx_sse *stream);   // the last call
+} dx_sse_ops;
+
+typedef struct dx_sse_options {
+    dx_nanos heartbeat; // a comment line after that long without an event, so that proxies keep the connection; 15 s
+    dx_nanos retry;     // told to the client: how long to wait before it comes again; 2 s, with jitter per client
+    dx_nanos slow;      // a client that takes nothing for that long while something waits is cut off; 10 s
+} dx_sse_options;
+#define DX_SSE_OPTIONS_INIT                                                                                                                \
+    { .heartbeat = 15 * DX_SECOND, .retry = 2 * DX_SECOND, .slow = 10 * DX_SECOND }
+
+// Answers 200 text/event-stream (with Cache-Control: no-store). When the server drains, an event `end` with data {"reason":"draining"} is
+// sent and the stream finished; the client comes back by itself with Last-Event-ID.
+dx_verdict dx_sse_open(dx_exchange *x, const dx_sse_options *options, const dx_sse_ops *ops, void *ctx);
+bool dx_sse_send(dx_sse *stream, const dx_sse_event *event) DX_MUST_USE; // false: nothing was taken; `writable` will come
+// Sends one last event of type `end` (data: JSON {"reason": …}) if there is room, and finishes.
+void dx_sse_end(dx_sse *stream, const char *reason);
+dx_slice dx_sse_last_event_id(const dx_exchange *x); // the client's Last-Event-ID; empty: none
+dx_exchange *dx_sse_exchange(dx_sse *stream);
+
+#endif

@@ -1,0 +1,31 @@
+// Who may connect, and how often at once: lists of addresses, and counts by address over all workers. One a process; thread-safe.
+#ifndef DX_NET_GATE_H
+#define DX_NET_GATE_H
+
+#include "base/diag.h"
+#include "net/address.h"
+
+// A set of address ranges (RFC 4632): a sorted array per family, searched by halving.
+typedef struct dx_ranges dx_ranges;
+// `texts` like "10.0.0.0/8", "::1", "unix" (peers on unix sockets). A finding at `pointer`/<index> for each that is not one.
+dx_status dx_ranges_create(dx_ranges **out, const dx_slice *texts, size_t count, dx_slice pointer, dx_diags *diags) DX_MUST_USE;
+void dx_ranges_destroy(dx_ranges *ranges);                               // takes NULL
+bool dx_ranges_have(const dx_ranges *ranges, const dx_address *address); // IPv4 in IPv6 (::ffff:…) is IPv4; false for NULL
+
+typedef struct dx_gate dx_gate;
+typedef struct dx_gate_rules {
+    const dx_ranges *allow; // NULL: everybody
+    const dx_ranges *deny;  // NULL: nobody; wins over `allow`
+    uint32_t each;          // connections that one address (IPv6: one /64) may have at once; 0: no bound of its own
+    uint32_t all;           // connections in all
+} dx_gate_rules;
+dx_status dx_gate_create(dx_gate **out, const dx_gate_rules *rules) DX_MUST_USE;
+void dx_gate_destroy(dx_gate *gate);
+// New rules, for connections from now on. The old ranges may be destroyed when every loop has passed a turn.
+void dx_gate_change(dx_gate *gate, const dx_gate_rules *rules);
+typedef enum dx_entry { DX_ENTRY_OPEN, DX_ENTRY_DENIED, DX_ENTRY_FULL } dx_entry;
+// Counts the connection in, when it may come; then dx_gate_leave, once.
+dx_entry dx_gate_enter(dx_gate *gate, const dx_address *address);
+void dx_gate_leave(dx_gate *gate, const dx_address *address);
+
+#endif
