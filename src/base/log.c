@@ -35,6 +35,10 @@ void dx_log_setup(dx_log_level level, dx_log_sink new_sink, void *ctx) {
     sink_ctx = ctx;
 }
 
+void dx_log_level_set(dx_log_level level) {
+    atomic_store(&lowest, level);
+}
+
 bool dx_log_enabled(dx_log_level level) {
     return level >= atomic_load_explicit(&lowest, memory_order_relaxed) && level < DX_LOG_OFF;
 }

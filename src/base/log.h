@@ -15,6 +15,7 @@ typedef void (*dx_log_sink)(void *ctx, const char *line, size_t size);
 
 // Before threads start. The default is DX_LOG_INFO to standard error.
 void dx_log_setup(dx_log_level level, dx_log_sink sink, void *ctx);
+void dx_log_level_set(dx_log_level level); // any time, any thread
 bool dx_log_enabled(dx_log_level level);
 bool dx_log_level_parse(dx_slice name, dx_log_level *out); // "debug" "info" "warn" "error" "off"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/command.h"
-#include "server/app.h"
+#include "host/host.h"
 
 #define FINDINGS_ARENA_CAP (4u << 20)
 #define WORKERS_CAP        256
@@ -24,10 +24,10 @@ static bool read_workers(const char *text, unsigned *out) {
     return true;
 }
 
-static int serve(const dx_app_options *options) {
+static int serve(const dx_app_options *app) {
     int result = DX_EXIT_REFUSED;
     bool served = false;
-    dx_app *app = NULL;
+    dx_host_options options = {.app = *app, .listening = announce, .ctx = &served};
     dx_diags findings;
     dx_arena *arena = dx_arena_create(FINDINGS_ARENA_CAP);
     if (!arena) {
@@ -35,17 +35,13 @@ static int serve(const dx_app_options *options) {
         return DX_EXIT_FAILED;
     }
     dx_diags_init(&findings, arena);
-    dx_status status = dx_app_create(&app, options, &findings);
-    if (status == DX_OK) {
-        status = dx_app_serve(app, announce, &served, &findings);
-        result = status == DX_OK ? DX_EXIT_OK : DX_EXIT_FAILED;
-    }
+    dx_status status = dx_host_serve(&options, &findings);
+    result = status == DX_OK ? DX_EXIT_OK : served || status == DX_UNAVAILABLE ? DX_EXIT_FAILED : DX_EXIT_REFUSED;
     dx_print_findings(&findings);
     if (status != DX_OK) {
         if (!findings.count) fprintf(stderr, "duplex: %s\n", dx_status_title(status));
         fputs(served ? "duplex: stopped\n" : "duplex: not started: nothing was served\n", stderr);
     }
-    dx_app_destroy(app);
     dx_arena_destroy(arena);
     return result;
 }

@@ -1,9 +1,9 @@
 // Building the app: definition → settings and secret → features' tables → store and migration → features' operations and filters → chains
 // and router. Whatever is wrong is told together, as far as one stage lets the next be looked at. What comes out is not changed any more.
+// The first app makes the process's store; one that is built for a running process takes it over.
 #include <sched.h>
 
 #include "base/memory.h"
-#include "base/random.h"
 #include "crypto/digest.h"
 #include "server/parts.h"
 
@@ -112,16 +112,19 @@ static unsigned count_cores(void) {
     return count > 0 ? (unsigned)count : 1;
 }
 
-static dx_status make_workers(dx_app *app) {
-    app->worker_count = app->offline ? 1 : app->settings.workers ? app->settings.workers : count_cores();
-    app->workers = DX_ARENA_ARRAY(app->arena, dx_worker, app->worker_count);
-    if (!app->workers) return DX_NO_MEMORY;
-    for (unsigned i = 0; i < app->worker_count; i++) {
-        app->workers[i].app = app;
-        app->workers[i].index = i;
-        dx_random_bytes(app->workers[i].random, sizeof app->workers[i].random);
-    }
-    return DX_OK;
+static dx_status join_process(dx_app *app, dx_process *running) {
+    unsigned workers = app->offline ? 1 : app->settings.workers ? app->settings.workers : count_cores();
+    dx_status status = DX_OK;
+    if (running)
+        app->process = dx_process_hold(running);
+    else
+        status = dx_process_create(&app->process, workers);
+    if (status != DX_OK) return status;
+    app->workers = app->process->workers;
+    app->worker_count = app->process->worker_count;
+    app->tenures = DX_ARENA_ARRAY(app->arena, dx_tenure, app->worker_count);
+    atomic_init(&app->tenants, app->worker_count);
+    return app->tenures ? DX_OK : DX_NO_MEMORY;
 }
 
 static dx_status load_features(dx_app *app, dx_diags *diags) {
@@ -149,7 +152,7 @@ static dx_status load(dx_app *app, const dx_app_options *options, dx_diags *diag
         secret = dx_secret_obtain(&app->secret, app->arena, &app->settings, app->definition, options->offline, diags);
         if (secret != DX_OK && secret != DX_INVALID) return secret;
     }
-    if ((status = make_workers(app)) != DX_OK) return status;
+    if ((status = join_process(app, options->process)) != DX_OK) return status;
     status = load_features(app, diags); // their findings are wanted even when the settings have some
     if (status == DX_OK && (settings != DX_OK || secret != DX_OK)) return DX_INVALID;
     return status;
@@ -166,11 +169,19 @@ static void tell_migration(const dx_migration_report *report) {
 
 static dx_status open_store(dx_app *app, dx_diags *diags) {
     dx_store_options options = DX_STORE_OPTIONS_INIT;
-    dx_migration_report report = {0};
+    dx_process *process = app->process;
     options.workers = app->worker_count;
     options.statement_time = app->settings.statement_time;
     options.queue_time = app->settings.request_time;
-    dx_status status = dx_store_open(&app->store, app->settings.store, &options, diags);
+    process->store_url = dx_arena_copy(process->arena, app->settings.store);
+    if (!process->store_url.data) return DX_NO_MEMORY;
+    return dx_store_open(&process->store, app->settings.store, &options, diags);
+}
+
+static dx_status prepare_store(dx_app *app, dx_diags *diags) {
+    dx_migration_report report = {0};
+    dx_status status = app->process->store ? DX_OK : open_store(app, diags);
+    app->store = app->process->store;
     if (status == DX_OK) status = dx_store_migrate(app->store, app->tables.items, app->tables.count, &report, diags);
     if (status == DX_OK && !app->offline) tell_migration(&report);
     return status;
@@ -194,13 +205,12 @@ static dx_status add_own_operations(dx_app *app) {
 
 static dx_status build(dx_app *app, const dx_app_options *options, dx_diags *diags) {
     size_t before = diags->count;
-    dx_status status = dx_problem_setup(true);
+    dx_status status = dx_problem_setup();
     if (status == DX_OK) status = load(app, options, diags);
     if (status == DX_OK && diags->count > before) status = DX_INVALID;
     if (status != DX_OK) return status;
-    if (!app->offline) dx_log_setup(app->settings.log_level, NULL, NULL);
-    if ((status = dx_problem_setup(app->settings.production)) != DX_OK) return status;
-    if ((status = open_store(app, diags)) != DX_OK) return status;
+    if (!app->offline && !options->process) dx_app_activate(app);
+    if ((status = prepare_store(app, diags)) != DX_OK) return status;
     dx_edge_init(&app->docs_edge, &app->settings, dx_docs_policy);
     dx_edge_init(&app->edge, &app->settings,
                  app->settings.security_headers ? DX_SLICE("default-src 'none'; frame-ancestors 'none'") : (dx_slice){NULL, 0});
@@ -219,7 +229,6 @@ dx_status dx_app_create(dx_app **out, const dx_app_options *options, dx_diags *d
     app->arena = arena;
     dx_map_init(&app->schema_names, arena);
     app->offline = options->offline;
-    app->up_since = dx_clock_monotonic();
     dx_status status = build(app, options, diags);
     if (status == DX_OK) {
         *out = app;
@@ -233,11 +242,10 @@ void dx_app_destroy(dx_app *app) {
     if (!app) return;
     for (size_t i = app->states_loaded; i-- > 0;)
         if (dx_features[i]->stop) dx_features[i]->stop(app->states[i]);
-    dx_store_close(app->store);
-    for (unsigned i = 0; app->workers && i < app->worker_count; i++) dx_loop_destroy(app->workers[i].loop);
     dx_docs_destroy(app);
     dx_document_deinit(&app->openapi);
     dx_definition_destroy(app->definition);
+    dx_process_release(app->process); // the arena may have what the store still has in hand
     dx_arena_destroy(app->arena);
 }
 

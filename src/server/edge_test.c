@@ -23,7 +23,7 @@ static int set_up(void **state) {
     f->worker.random[0] = 1;
     f->worker.random[1] = 2;
     f->settings.security_headers = f->settings.request_id = true;
-    assert_int_equal(dx_problem_setup(true), DX_OK);
+    assert_int_equal(dx_problem_setup(), DX_OK);
     *state = f;
     return 0;
 }

@@ -13,16 +13,26 @@ typedef struct dx_app dx_app;
 typedef struct dx_feature {
     const char *name;
     const dx_section *const *sections; // NULL-terminated; the sections of the definition it owns. NULL: none
-    // In this order, before threads; a finding (dx_definition_complain) from any of them refuses the definition. Each slot may be NULL.
+    // In this order; `load` and `build` on one thread, none of the workers' (at a reload they go on serving the old definition meanwhile).
+    // A finding (dx_definition_complain) from any of them refuses the definition. Each slot may be NULL.
     // 1. Reads its sections and declares its tables (dx_app_add_table). `*state` is what the later slots get.
     dx_status (*load)(void **state, dx_app *app, dx_diags *diags);
     // 2. The store stands and is migrated (for `duplex check` and `openapi` it is an empty one in memory): keeps statements, adds
     // operations
     //    and filters.
     dx_status (*build)(void *state, dx_app *app, dx_diags *diags);
-    // 3. On each worker's thread before its loop runs.
+    // 3. A running server got a new definition: `old` is the state that this feature had under the one before (NULL when it had none), and
+    // still has, for exchanges go on under it on all workers. Takes over what must not be forgotten, as something shared that knows its
+    // holders. After `build`, on a thread of its own. NULL: nothing outlives a definition.
+    void (*inherit)(void *state, void *old);
+    // 4. On each worker's thread, when the worker begins with the app: before its loop runs, or, at a reload, between two turns of it. Must
+    // not fail for more than memory.
     dx_status (*start)(void *state, dx_app *app, unsigned worker, dx_loop *loop);
-    // 4. After all loops have stopped.
+    // 5. On each worker's thread, when nothing more is started on the app there: ends timers. What is still under way ends by itself, and
+    // what a feature does on its own, without an exchange, it counts (dx_app_hold). NULL: nothing runs by itself. Not called for workers
+    // that stop with the process.
+    void (*leave)(void *state, unsigned worker, dx_loop *loop);
+    // 6. Nobody uses the app any more: every worker has left it and nothing of it is under way, or all loops have stopped. Any thread.
     void (*stop)(void *state);
 } dx_feature;
 
@@ -41,6 +51,10 @@ bool dx_app_production(const dx_app *app);
 dx_store *dx_app_store(const dx_app *app);                      // from `build` on
 dx_session *dx_app_session(const dx_app *app, unsigned worker); // from `start` on: the worker's way into the store
 unsigned dx_app_workers(const dx_app *app);
+// Something of the app goes on without an exchange (a sweep, a feed): until it is let go, on the same worker, the app stands. On the
+// worker's thread.
+void dx_app_hold(dx_app *app, unsigned worker);
+void dx_app_release(dx_app *app, unsigned worker);
 // The API's base path, "/api/v1", and the title and version of the API (section `server`).
 dx_slice dx_app_base_path(const dx_app *app);
 // A 32-byte key for a purpose, derived from the root secret (HKDF).

@@ -11,7 +11,7 @@ static dx_verdict livez(const void *conf, dx_exchange *x) {
 
 static dx_verdict readyz(const void *conf, dx_exchange *x) {
     const dx_app *app = conf;
-    if (atomic_load_explicit(&app->draining, memory_order_relaxed)) return dx_exchange_fail(x, DX_UNAVAILABLE, "shutting down");
+    if (atomic_load_explicit(&app->process->draining, memory_order_relaxed)) return dx_exchange_fail(x, DX_UNAVAILABLE, "shutting down");
     dx_status store = dx_store_check(dx_worker_of(app, x)->session);
     if (store != DX_OK) return dx_exchange_fail(x, DX_STORE_UNAVAILABLE, "the store says: %s", dx_status_title(store));
     return dx_exchange_json(x, 200, up);
@@ -19,7 +19,7 @@ static dx_verdict readyz(const void *conf, dx_exchange *x) {
 
 static dx_verdict health(const void *conf, dx_exchange *x) {
     const dx_app *app = conf;
-    bool draining = atomic_load_explicit(&app->draining, memory_order_relaxed);
+    bool draining = atomic_load_explicit(&app->process->draining, memory_order_relaxed);
     bool detailed = !app->settings.production || dx_principal_has_role(x->principal, DX_SLICE("admin"));
     dx_nanos before = detailed ? dx_clock_monotonic() : 0;
     dx_status store = dx_store_check(dx_worker_of(app, x)->session);
@@ -34,7 +34,7 @@ static dx_verdict health(const void *conf, dx_exchange *x) {
         dx_nanos now = dx_clock_monotonic();
         dx_buffer_printf(&body, ",\"error_code\":\"%s\",\"duration_us\":%lld}},\"version\":\"" DX_VERSION "\",\"uptime_seconds\":%lld",
                          dx_status_code(store), (long long)((now - before) / DX_MICROSECOND),
-                         (long long)((now - app->up_since) / DX_SECOND));
+                         (long long)((now - app->process->up_since) / DX_SECOND));
         dx_buffer_printf(&body, ",\"workers\":%u}", app->worker_count);
     } else {
         DX_BUFFER_LIT(&body, "}}}");

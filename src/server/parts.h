@@ -10,6 +10,7 @@
 #include "exchange/router.h"
 #include "net/http_server.h"
 #include "server/app.h"
+#include "server/worker.h"
 
 // --- settings: the section `server`, read ---------------------------------------------------------------------------------------
 
@@ -49,15 +50,6 @@ dx_status dx_secret_obtain(dx_slice *out, dx_arena *arena, const dx_settings *se
 
 // --- the request log: lines gathered by a worker, written by one thread of its own -----------------------------------------------------
 
-typedef struct dx_request_log dx_request_log; // one a process
-typedef struct dx_log_page dx_log_page;
-typedef struct dx_request_logger { // one a worker
-    dx_request_log *log;           // NULL: off
-    dx_log_page *page;
-    dx_timer timer;
-    dx_loop *loop;
-    uint64_t dropped;
-} dx_request_logger;
 struct dx_request_facts {
     bool sent;
     uint64_t bytes;
@@ -110,33 +102,14 @@ typedef struct dx_list {
     size_t count, capacity;
 } dx_list;
 
-typedef struct dx_worker {
-    dx_app *app;
-    unsigned index;
-    dx_loop *loop;
-    dx_session *session;
-    dx_listener *listener;
-    dx_request_logger logger;
-    uint64_t random[2];
-    size_t live; // streams under way
-    bool drained;
-    pthread_t thread;
-    dx_task drain;
-    dx_status status;
-    bool is_up;      // the main thread's
-    dx_diags *diags; // for starting
-    uint16_t port;
-    bool reuse_port;
-} dx_worker;
-
 struct dx_app {
     dx_arena *arena;
     dx_definition *definition;
     dx_settings settings;
     bool offline;
     dx_slice secret;
-    dx_store *store;
-    void **states; // of the features
+    dx_store *store; // the process's
+    void **states;   // of the features
     size_t states_loaded;
     dx_list operations; // dx_operation *
     dx_list filters[DX_STAGES];
@@ -148,11 +121,12 @@ struct dx_app {
     dx_chain unmatched, misread; // for 404, 405 and OPTIONS; for a path that can't be decoded
     dx_document openapi;
     struct dx_docs *docs;
-    dx_worker *workers;
+    dx_process *process;
+    dx_worker *workers; // the process's
     unsigned worker_count;
-    dx_request_log *log;
-    dx_nanos up_since;
-    atomic_bool draining;
+    dx_tenure *tenures;  // one a worker
+    atomic_uint tenants; // workers that use it
+    dx_app *next;        // the host's: in its list of those that are done with
 };
 
 dx_status dx_list_add(dx_list *list, dx_arena *arena, const void *item, size_t size) DX_MUST_USE;
@@ -162,8 +136,6 @@ static inline dx_worker *dx_worker_of(const dx_app *app, const dx_exchange *x) {
 
 // --- parts ------------------------------------------------------------------------------------------------------------------------------
 
-// run.c: called when a stream has ended; ends the worker when it was the last one of a server that stops.
-void dx_worker_rest(dx_worker *worker);
 // serve.c: the listener's side.
 extern const dx_stream_ops dx_serve_ops;
 extern const dx_filter_ops dx_body_filter; // conf: the app
@@ -179,7 +151,8 @@ extern const dx_filter_ops dx_cors_filter; // conf: dx_cors
 extern const dx_filter_ops dx_access_filter; // conf: dx_access
 extern const dx_filter_ops dx_accept_filter;
 // problem.c
-dx_status dx_problem_setup(bool production) DX_MUST_USE; // before threads
+dx_status dx_problem_setup(void) DX_MUST_USE; // before anything is answered; again: nothing
+void dx_problem_show_inside(bool shown);      // of 5xx; not shown until then. Any thread
 typedef struct dx_problem {
     dx_status status;
     dx_slice detail, path, trace_id;

@@ -13,23 +13,34 @@ static struct {
     char text[PREFIX_CAP];
     size_t size;
 } prefixes[DX_STATUS_COUNT];
-static bool hides_inside = true;
+static atomic_bool hides_inside = true;
+static pthread_once_t set_up = PTHREAD_ONCE_INIT;
+static dx_status outcome;
 
-dx_status dx_problem_setup(bool production) {
-    hides_inside = production;
+static dx_status write_prefixes(void) {
     for (int i = 0; i < DX_STATUS_COUNT; i++) {
-        dx_buffer text;
+        dx_buffer text = {.data = prefixes[i].text, .capacity = PREFIX_CAP, .cap = PREFIX_CAP};
         dx_status kind = (dx_status)i;
-        dx_buffer_init(&text, NULL, PREFIX_CAP);
         dx_buffer_printf(&text, "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d,\"error_code\":\"%s\"", dx_status_code(kind),
                          dx_status_title(kind), dx_status_http(kind), dx_status_code(kind));
-        dx_status status = dx_buffer_status(&text);
-        if (status == DX_OK) memcpy(prefixes[i].text, text.data, prefixes[i].size = text.size);
-        dx_buffer_deinit(&text);
-        if (status != DX_OK) return status;
+        if (dx_buffer_status(&text) != DX_OK) return dx_buffer_status(&text);
+        prefixes[i].size = text.size;
     }
-    dx_exchange_set_problem_writer(dx_problem_answer);
     return DX_OK;
+}
+
+static void set_up_once(void) {
+    outcome = write_prefixes();
+    dx_exchange_set_problem_writer(dx_problem_answer);
+}
+
+dx_status dx_problem_setup(void) {
+    (void)pthread_once(&set_up, set_up_once);
+    return outcome;
+}
+
+void dx_problem_show_inside(bool shown) {
+    atomic_store_explicit(&hides_inside, !shown, memory_order_relaxed);
 }
 
 // A pointer that starts with "?" names a query parameter.
@@ -60,7 +71,7 @@ void dx_problem_write(dx_buffer *out, const dx_problem *problem) {
     size_t kind = (size_t)problem->status < DX_STATUS_COUNT ? (size_t)problem->status : DX_INTERNAL;
     bool inside = dx_status_http(problem->status) >= 500;
     dx_buffer_append(out, prefixes[kind].text, prefixes[kind].size);
-    if (problem->detail.size && !(inside && hides_inside)) {
+    if (problem->detail.size && !(inside && atomic_load_explicit(&hides_inside, memory_order_relaxed))) {
         DX_BUFFER_LIT(out, ",\"detail\":");
         dx_json_write_string(out, problem->detail);
     }

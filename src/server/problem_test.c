@@ -15,7 +15,7 @@ static int set_up(void **state) {
     dx_exchange_init(x, dx_arena_create(4u << 20), NULL, 0);
     x->request.path = DX_SLICE("/api/v1/items/9");
     memcpy(x->trace_id, "4bf92f3577b34da6a3ce929d0e0e4736", DX_TRACE_ID_SIZE);
-    assert_int_equal(dx_problem_setup(true), DX_OK);
+    assert_int_equal(dx_problem_setup(), DX_OK);
     *state = x;
     return 0;
 }
@@ -84,7 +84,7 @@ static void in_production_a_5xx_says_nothing_of_the_inside(void **state) {
 
 static void in_development_it_says_what_happened(void **state) {
     dx_exchange *x = *state;
-    assert_int_equal(dx_problem_setup(false), DX_OK);
+    dx_problem_show_inside(true);
     (void)dx_exchange_fail(x, DX_INTERNAL, "table items is on fire");
     assert_member(body_of(x), "detail", "table items is on fire");
 }

@@ -11,6 +11,7 @@ typedef struct call {
     dx_exchange x;
     dx_stream *stream;
     dx_worker *worker;
+    dx_app *app; // whose snapshot the exchange runs on, to its end
     int64_t content_length;
     dx_buffer body;
     bool arrived; // the whole body
@@ -24,7 +25,7 @@ typedef struct call {
 // -----------------------------------------------------------------------------------------------------------------------------------
 
 static uint64_t cap_of(const call *c) {
-    return c->x.operation->body_cap ? c->x.operation->body_cap : c->worker->app->settings.body_cap;
+    return c->x.operation->body_cap ? c->x.operation->body_cap : c->app->settings.body_cap;
 }
 
 // What is wrong with the body so far, or with all of it once it has arrived.
@@ -107,6 +108,7 @@ static void on_closed(void *owner, bool sent, uint64_t bytes) {
     bool quiet = c->x.operation && c->x.operation->unlogged && c->x.response.status < 500;
     if (!quiet) dx_request_log_add(&worker->logger, &c->x, &(struct dx_request_facts){sent, bytes, c->duration});
     worker->live--;
+    dx_app_release(c->app, worker->index);
     dx_worker_rest(worker);
 }
 
@@ -126,13 +128,14 @@ static void take_request(dx_request *request, const dx_request_head *head) {
 
 static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head) {
     dx_worker *worker = ctx;
-    const dx_app *app = worker->app;
+    dx_app *app = worker->app;
     dx_arena *arena = dx_stream_arena(stream);
     call *c = dx_arena_alloc(arena, sizeof *c);
     if (!c) return NULL;
     dx_exchange_init(&c->x, arena, worker->loop, worker->index);
     c->stream = stream;
     c->worker = worker;
+    c->app = app;
     c->content_length = head->content_length;
     dx_buffer_init(&c->body, arena, 0); // its cap is set with its first piece
     c->arrived = c->wanted = c->answered = false;
@@ -145,6 +148,7 @@ static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head)
     take_request(&x->request, head);
     dx_trace_take(x, worker);
     worker->live++;
+    dx_app_hold(app, worker->index);
 
     dx_match match;
     dx_status status = dx_router_match(app->router, head->method, head->path, arena, &match);

@@ -8,7 +8,9 @@ typedef struct toy {
     char folder[64], path[128];
     dx_arena *arena;
     dx_diags diags;
-    dx_app *app;
+    dx_app *app; // of toy_create
+    // Of a server (host/toy_server.h):
+    dx_app_options options;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -17,31 +19,13 @@ typedef struct toy {
     dx_status served;
 } toy;
 
-typedef struct toy_answer {
-    int status;
-    char *body;
-    size_t body_size;
-    char text[4u << 20]; // all of it
-} toy_answer;
-
 void toy_prepare(toy *t, const char *server_section); // writes the definition {"server": {<section>}}
 void toy_write(const toy *t, const char *name, const char *text);
 dx_status toy_create(toy *t, const dx_app_options *overrides);
-void toy_start(toy *t, const char *server_section); // prepares, creates, serves
-void toy_signal(toy *t);                            // SIGTERM
-void toy_join(toy *t);                              // until the server has stopped
 void toy_clean(toy *t);
-void toy_stop(toy *t); // the three of them
 
-void toy_wait_for_arrivals(int count); // of requests at /wait
+void toy_hold(void);                   // requests at /wait wait from now on
+void toy_wait_for_arrivals(int count); // of these
 void toy_release(void);                // lets them be answered
-
-bool toy_accepts(const toy *t); // a connection
-int toy_connect(const toy *t);
-void toy_send(int client, const char *text, size_t size);
-void toy_receive(int client, toy_answer *answer, bool no_body);
-bool toy_field(const toy_answer *answer, const char *name, char *out, size_t size);
-void toy_ask(const toy *t, toy_answer *answer, const char *request); // on a connection of its own
-int toy_port(const char *url);
 
 #endif

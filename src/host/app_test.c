@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "codec/json.h"
-#include "server/toy_app.h"
+#include "host/toy_server.h"
 
 #define QUIET "\"listen\": \"127.0.0.1:0\", \"workers\": 2, \"log\": {\"level\": \"off\"}"
 #define END   " HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -392,8 +392,8 @@ static void a_taken_port_is_told(void **state) {
     toy_start(&server, QUIET);
     toy_prepare(&second, QUIET);
     snprintf(listen, sizeof listen, "127.0.0.1:%d", server.port);
-    assert_int_equal(toy_create(&second, &(dx_app_options){.listen = listen}), DX_OK);
-    dx_status status = dx_app_serve(second.app, NULL, NULL, &second.diags);
+    dx_host_options options = {.app = {.path = second.path, .listen = listen}};
+    dx_status status = dx_host_serve(&options, &second.diags);
     assert_int_not_equal(status, DX_OK);
     assert_true(second.diags.count > 0);
     toy_clean(&second);

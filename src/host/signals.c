@@ -1,0 +1,65 @@
+// Signals of the process: each sets its flag and wakes the main thread, which looks at the flags. Only a second SIGTERM or SIGINT does its
+// work at once, in the handler.
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "codec/text.h"
+#include "host/parts.h"
+
+static atomic_int stops_seen;
+static atomic_int signal_wake = -1;
+
+void dx_host_wake(int descriptor) {
+    uint64_t one = 1;
+    ssize_t written = write(descriptor, &one, sizeof one); // an eventfd: fails only when it is full, and then it is awake
+    (void)written;
+}
+
+// From the handler, for everything else may be waiting, even for somebody to read the log: only what a handler may do. What is not
+// acknowledged was not promised, and the store is whole whenever the process ends.
+static void stop_at_once(void) {
+    static const char words[] =
+        "\",\"level\":\"warn\",\"event\":\"stopped\",\"message\":\"a second signal came before every request was answered\"}\n";
+    char line[256] = "{\"time\":\"";
+    _Static_assert(sizeof words + DX_TIME_TEXT_CAP + 16 < sizeof line, "the line fits");
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (dx_log_enabled(DX_LOG_WARN) && poll(&log, 1, 0) == 1 && (log.revents & POLLOUT)) {
+        size_t size = strlen(line);
+        size += dx_time_write(line + size, dx_clock_utc());
+        memcpy(line + size, words, sizeof words - 1);
+        ssize_t written = write(STDERR_FILENO, line, size + sizeof words - 1);
+        (void)written;
+    }
+    _exit(0);
+}
+
+static void on_signal(int number) {
+    int saved = errno;
+    (void)number;
+    if (atomic_fetch_add(&stops_seen, 1) > 0) stop_at_once();
+    int descriptor = atomic_load(&signal_wake);
+    if (descriptor >= 0) dx_host_wake(descriptor);
+    errno = saved;
+}
+
+static const int handled[DX_SIGNALS_HANDLED] = {SIGTERM, SIGINT, SIGPIPE};
+
+void dx_signals_take(dx_signals *signals, int descriptor) {
+    atomic_store(&stops_seen, 0);
+    signals->before = atomic_exchange(&signal_wake, descriptor);
+    for (size_t i = 0; i < DX_SIGNALS_HANDLED; i++) {
+        struct sigaction action = {.sa_handler = handled[i] == SIGPIPE ? SIG_IGN : on_signal, .sa_flags = SA_RESTART};
+        sigemptyset(&action.sa_mask);
+        sigaction(handled[i], &action, &signals->old[i]);
+    }
+}
+
+void dx_signals_give_back(const dx_signals *signals) {
+    for (size_t i = 0; i < DX_SIGNALS_HANDLED; i++) sigaction(handled[i], &signals->old[i], NULL);
+    atomic_store(&signal_wake, signals->before);
+}
+
+bool dx_signals_stop_asked(void) {
+    return atomic_load(&stops_seen) > 0;
+}
