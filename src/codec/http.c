@@ -287,6 +287,17 @@ static int quality_of(dx_slice parameters) {
     return 1000;
 }
 
+bool dx_http_next_weighted(dx_slice *rest, dx_slice *name, int *quality) {
+    while (rest->data) {
+        dx_slice parameters = next_element(rest, ',');
+        if (parameters.size == 0) continue;
+        *name = next_element(&parameters, ';');
+        *quality = quality_of(parameters);
+        return true;
+    }
+    return false;
+}
+
 // How closely a media range names `type`: 3 itself, 2 "type/*", 1 "*/*", 0 not at all.
 static int closeness(dx_slice range, dx_slice type) {
     if (dx_slice_equal_nocase(range, type)) return 3;
@@ -301,11 +312,9 @@ int dx_http_accept_quality(dx_slice accept, const char *type) {
     dx_slice wanted = dx_slice_str(type);
     if (dx_slice_trim(accept).size == 0) return 1000;
     int closest = 0, quality = 0;
-    while (accept.data) {
-        dx_slice parameters = next_element(&accept, ',');
-        if (parameters.size == 0) continue;
-        dx_slice range = next_element(&parameters, ';');
-        int found = closeness(range, wanted), its_quality = quality_of(parameters);
+    dx_slice range;
+    for (int its_quality; dx_http_next_weighted(&accept, &range, &its_quality);) {
+        int found = closeness(range, wanted);
         if (found == 0 || found < closest || (found == closest && its_quality < quality)) continue;
         closest = found;
         quality = its_quality;

@@ -87,6 +87,8 @@ bool dx_http_etag_in(dx_slice value, dx_slice etag, bool weak);
 bool dx_http_media_is(dx_slice content_type, const char *type);
 // Quality (0 to 1000) that an Accept value gives to `type` ("application/json"); 1000 when the field is absent or empty.
 int dx_http_accept_quality(dx_slice accept, const char *type);
+// Walks a list of names with qualities ("gzip;q=0.5, br"): the next name and its quality (0 to 1000); false at the end.
+bool dx_http_next_weighted(dx_slice *rest, dx_slice *name, int *quality);
 // Whether a comma-separated list has this token, case-insensitively.
 bool dx_http_list_has(dx_slice value, dx_slice token);
 
