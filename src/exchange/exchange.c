@@ -1,6 +1,6 @@
 // Answering an exchange. How a problem is written is the server's (dx_exchange_set_problem_writer); without one, a bare problem document
 // is made here, so that the spine works alone.
-#include "exchange/exchange.h"
+#include "exchange/flow.h"
 
 #define SLOTS DX_COUNT_OF(((dx_exchange *)0)->slots)
 
@@ -30,6 +30,7 @@ void dx_exchange_init(dx_exchange *exchange, dx_arena *arena, dx_loop *loop, uns
 
 // What is said when there is no memory for anything better. The fields are gone too: adding one is what may have failed.
 static DX_COLD void answer_without_memory(dx_exchange *x) {
+    dx_exchange_retract(x);
     x->response.fields.count = 0;
     x->response.status = 503;
     x->response.body = DX_SLICE("The server is short of memory.\n");
@@ -37,6 +38,7 @@ static DX_COLD void answer_without_memory(dx_exchange *x) {
 }
 
 void dx_exchange_field(dx_exchange *x, dx_slice name, dx_slice value) {
+    if (DX_UNLIKELY(dx_exchange_has_begun(x))) return; // the head is gone
     dx_status status = dx_fields_add(&x->response.fields, x->arena, name, value);
     if (DX_LIKELY(status == DX_OK)) return;
     if (status == DX_NO_MEMORY)
@@ -57,6 +59,7 @@ static bool describes_body(const dx_field *field) {
 
 // Fields of an answer that is being replaced go; those of filters stay.
 static void forget_answer(dx_exchange *x) {
+    if (dx_exchange_streams(x)) dx_exchange_retract(x);
     dx_fields *fields = &x->response.fields;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < fields->count; i++)
@@ -66,6 +69,8 @@ static void forget_answer(dx_exchange *x) {
 }
 
 dx_verdict dx_exchange_empty(dx_exchange *x, int status) {
+    if (DX_UNLIKELY(dx_exchange_has_begun(x))) return DX_ANSWER; // too late for another one
+    if (DX_UNLIKELY(dx_exchange_streams(x))) dx_exchange_retract(x);
     x->response.status = status;
     x->response.body = (dx_slice){NULL, 0};
     return DX_ANSWER;
@@ -78,6 +83,8 @@ static dx_field *content_type_of(dx_fields *fields) {
 }
 
 dx_verdict dx_exchange_body(dx_exchange *x, int status, dx_slice content_type, dx_slice body) {
+    if (DX_UNLIKELY(dx_exchange_has_begun(x))) return DX_ANSWER;
+    if (DX_UNLIKELY(dx_exchange_streams(x))) dx_exchange_retract(x);
     x->response.status = status;
     x->response.body = body;
     dx_field *field = content_type_of(&x->response.fields);
@@ -103,10 +110,14 @@ static void write_bare_problem(dx_exchange *x, dx_status status) {
 }
 
 static dx_verdict fail(dx_exchange *x, dx_status status, const dx_diags *findings, const char *format, va_list args) {
-    forget_answer(x);
-    x->response.status = dx_status_http(status);
     x->error = status;
     x->error_detail = format ? dx_arena_vprintf(x->arena, format, args) : (dx_slice){NULL, 0};
+    if (DX_UNLIKELY(dx_exchange_has_begun(x))) { // the head is gone: all that can be said is that it was not whole
+        dx_exchange_cut(x);
+        return DX_ANSWER;
+    }
+    forget_answer(x);
+    x->response.status = dx_status_http(status);
     if (problem_writer)
         problem_writer(x, status, x->error_detail, findings);
     else

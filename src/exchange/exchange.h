@@ -42,13 +42,15 @@ typedef struct dx_request {
 
 // --- bodies as streams -----------------------------------------------------------------------------------------------------
 // A *reader* is what a handler of a DX_BODY_STREAM operation takes the request's body with; a *source* is what writes a response in
-// pieces. Both are told on the exchange's loop, never from inside the call that set them up or wrote.
+// pieces. Both are told on the exchange's loop, never from inside the call that set them up or wrote. The side of whoever runs exchanges is
+// in exchange/flow.h.
 
 typedef struct dx_reader_ops {
     // A piece, after content decoding; it lives only during the call. It counts against a window (256 KiB) until dx_exchange_consume.
     void (*piece)(void *ctx, dx_exchange *x, dx_slice piece);
     // The last call: DX_OK (the body is whole), or why it never will be (DX_CANCELLED, DX_TOO_LARGE, DX_REQUEST_TIMEOUT, DX_MALFORMED, …).
-    // The handler may still answer.
+    // The handler may still answer. It does not come once the exchange has been answered without a source, or its source is closed: such
+    // an answer ends the reading by itself.
     void (*end)(void *ctx, dx_exchange *x, dx_status why);
 } dx_reader_ops;
 
@@ -57,8 +59,9 @@ typedef struct dx_source_ops {
     void (*ready)(void *ctx, dx_exchange *x);
     // The server wants to stop: end soon, in order. NULL: the source ends by itself before long.
     void (*drain)(void *ctx, dx_exchange *x);
-    // The last call, whatever happened: DX_OK after dx_exchange_finish has sent everything; else the peer has gone (DX_CANCELLED), was too
-    // slow (DX_REQUEST_TIMEOUT), …. Nothing can be written any more.
+    // The last call, exactly once, whatever happened (also when the answer was replaced before it went out, or needed no body): DX_OK after
+    // dx_exchange_finish has sent everything; else the peer has gone (DX_CANCELLED), was too slow (DX_REQUEST_TIMEOUT), …. Nothing can be
+    // written any more, and the exchange ends right after.
     void (*closed)(void *ctx, dx_exchange *x, dx_status why);
 } dx_source_ops;
 
@@ -78,6 +81,25 @@ typedef struct dx_exchange_wire {
     void (*read)(dx_exchange *x);                              // pieces may come (and 100 Continue is sent)
     void (*consume)(dx_exchange *x, size_t bytes);
 } dx_exchange_wire;
+
+// What flow.c keeps of an exchange whose bodies stream; nobody else looks in here.
+typedef struct dx_flow {
+    dx_exchange *next_due, **due_link;   // in the worker's list of those to be told something
+    dx_exchange *next_live, **live_link; // in its list of open sources
+    const dx_source_ops *left;           // of an answer that was replaced: `closed` is due
+    void *left_ctx;
+    const dx_fields *trailers;
+    dx_buffer held; // encoded, not taken by the wire yet
+    dx_status why;  // it was cut; DX_OK: it was not
+    uint8_t state;
+    bool wants : 1;     // dx_exchange_write said false
+    bool ready_due : 1; // to be told in the next turn
+    bool read_due : 1;
+    bool drain_due : 1;
+    bool left_due : 1;
+    bool unflushed : 1; // the encoder may hold something back
+    bool ended : 1;     // the reader's `end` was called
+} dx_flow;
 
 typedef struct dx_response {
     int status; // 0: not answered yet
@@ -127,7 +149,9 @@ struct dx_exchange {
     dx_slice error_detail;           // likewise; never sent in production for a 5xx
     void *owner;                     // whoever runs it (the server's side of the stream)
     const dx_exchange_wire *wire;    // likewise: what it does for streamed bodies
-    const dx_reader_ops *reader;     // set by dx_exchange_read
+    struct dx_flows *flows;          // likewise: the worker's, see flow.h
+    dx_flow flow;
+    const dx_reader_ops *reader; // set by dx_exchange_read
     void *reader_ctx;
     void (*finished)(dx_exchange *exchange); // called once when the chain is through
     void *slots[8];                          // per-exchange state of filters; numbers from dx_slot_reserve at load time
@@ -142,7 +166,8 @@ dx_verdict dx_exchange_empty(dx_exchange *x, int status);
 dx_verdict dx_exchange_json(dx_exchange *x, int status, dx_slice body); // application/json
 dx_verdict dx_exchange_body(dx_exchange *x, int status, dx_slice content_type, dx_slice body);
 // A problem document (RFC 9457) for a status: `detail` (printf; may be NULL) is for the client; on a 5xx it is kept for the log alone
-// unless the server runs in development mode. Clears what was answered before: the status, the body and the fields that describe it
+// unless the server runs in development mode. Once a source has begun, the head is gone: then this cuts the response off, and the log
+// says why. Clears what was answered before: the status, the body and the fields that describe it
 // (Content-*, ETag, Last-Modified, Location, Cache-Control); other fields stay.
 dx_verdict dx_exchange_fail(dx_exchange *x, dx_status status, const char *detail, ...) DX_PRINTF(3, 4);
 // The same with findings, written as `errors: [{pointer, detail}]`. Query parameters are told by `parameter` instead of a pointer: give
@@ -153,18 +178,20 @@ void dx_exchange_field(dx_exchange *x, dx_slice name, dx_slice value);
 
 // Streamed answers. The filters' way out sees the head; then the source is asked for pieces.
 dx_verdict dx_exchange_stream(dx_exchange *x, int status, dx_slice content_type, const dx_source_ops *source, void *ctx);
-// A file's bytes; the descriptor is the exchange's from now on, whatever happens.
+// A file's bytes, of a regular file; the descriptor is the exchange's from now on, whatever happens.
 dx_verdict dx_exchange_file(dx_exchange *x, int status, dx_slice content_type, int file, int64_t offset, int64_t size);
-// Agrees to the tunnel that request.protocol asks for. Fields of the answer (Sec-WebSocket-Accept) are added before or after.
+// Agrees to the tunnel that request.protocol asks for (426 when it asks for none). Fields of the answer (Sec-WebSocket-Accept) are added
+// before or after. `reader` is called before `ready` or after, and not after `closed`; it consumes what it was given as any reader does.
 dx_verdict dx_exchange_tunnel(dx_exchange *x, const dx_source_ops *source, const dx_reader_ops *reader, void *ctx);
 // From the source's calls, or from anywhere on the loop's thread while it is open. Takes the piece whole (true), or nothing of it (false:
-// too much is waiting for the peer; `ready` comes when there is room). Through the encoder, if there is one, which may hold back.
+// too much is waiting for the peer; `ready` comes when there is room; or the stream has ended: `closed` comes). Through the encoder, if
+// there is one, which may hold back. The piece is copied where it must wait.
 bool dx_exchange_write(dx_exchange *x, dx_slice piece) DX_MUST_USE;
 void dx_exchange_flush(dx_exchange *x);                             // the encoder lets go of what it holds back; for events
 void dx_exchange_finish(dx_exchange *x, const dx_fields *trailers); // `trailers` may be NULL; they must live until `closed`
 void dx_exchange_cut(dx_exchange *x);                               // breaks the response off: the peer must not take it for whole
 // Takes the body: by the handler of a DX_BODY_STREAM operation, once, before it answers. The handler then returns DX_WAIT (and resumes when
-// it has read) or answers with a stream while it reads on.
+// it has read) or answers with a stream while it reads on. The first piece comes in a later turn of the loop.
 void dx_exchange_read(dx_exchange *x, const dx_reader_ops *reader, void *ctx);
 void dx_exchange_consume(dx_exchange *x, size_t bytes);
 
