@@ -13,7 +13,7 @@ static void announce(const dx_host *host, const dx_host_options *options) {
     char url[320];
     const char *address = host->app->settings.host;
     bool six = strchr(address, ':') != NULL;
-    unsigned port = dx_listener_port(host->process->workers[0].listener);
+    unsigned port = host->seats[0].port;
     dx_log_record record;
     snprintf(url, sizeof url, six ? "http://[%s]:%u" : "http://%s:%u", address, port);
     if (dx_log_enabled(DX_LOG_INFO)) {

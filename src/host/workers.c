@@ -1,6 +1,10 @@
 // The workers: a thread each, with a loop and a listener of its own on the same port. They begin with the host's app, and end when they
 // have been drained.
+#include <stdio.h>
+#include <unistd.h>
+
 #include "host/parts.h"
+#include "net/address.h"
 
 // --- a worker's thread
 // ------------------------------------------------------------------------------------------------------------------------
@@ -17,7 +21,7 @@ static void on_drained(void *ctx) {
 
 static void drain(dx_task *task) {
     dx_worker *worker = DX_CONTAINER_OF(task, dx_seat, drain)->worker;
-    dx_listener_drain(worker->listener, worker->app->settings.drain, on_drained, worker);
+    dx_listener_drain(worker->listener, DX_DRAIN_NOW, worker->app->settings.drain, on_drained, worker);
 }
 
 static dx_status start_features(dx_worker *worker) {
@@ -32,15 +36,21 @@ static dx_status start_features(dx_worker *worker) {
 static dx_status start_listener(dx_seat *seat) {
     dx_worker *worker = seat->worker;
     const dx_settings *settings = &worker->app->settings;
-    dx_listener_options options = {.host = settings->host,
-                                   .port = seat->port,
-                                   .reuse_port = seat->reuse_port,
-                                   .probe = worker->index == 0,
-                                   .limits = settings->limits,
-                                   .arena_cap = (size_t)settings->arena_cap,
-                                   .ops = &dx_serve_ops,
-                                   .ctx = worker};
-    return dx_listener_start(&worker->listener, worker->loop, &options, seat->diags);
+    dx_listener_options options = {
+        .limits = settings->limits, .arena_cap = (size_t)settings->arena_cap, .ops = &dx_serve_ops, .ctx = worker};
+    dx_status status = dx_listener_start(&worker->listener, worker->loop, &options, seat->diags);
+    if (status != DX_OK) return status;
+    char address[320];
+    dx_endpoint endpoint = {0};
+    const char *host = settings->host;
+    snprintf(address, sizeof address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, (unsigned)seat->port);
+    dx_socket_options socket = {.reuse_port = seat->reuse_port, .probe = worker->index == 0};
+    status = dx_socket_listen(&endpoint.fd, address, &socket, seat->diags);
+    if (status != DX_OK) return status;
+    seat->port = dx_socket_port(endpoint.fd);
+    status = dx_listener_add(worker->listener, &endpoint);
+    if (status != DX_OK) (void)close(endpoint.fd);
+    return status;
 }
 
 static dx_status start_worker(dx_seat *seat) {
@@ -111,7 +121,7 @@ dx_status dx_workers_launch(dx_host *host, dx_diags *diags) {
                           .drain = {.run = drain}};
         dx_status status = launch(host, seat);
         if (status != DX_OK) return status;
-        port = dx_listener_port(seat->worker->listener);
+        port = seat->port;
     }
     return DX_OK;
 }

@@ -15,7 +15,7 @@
 static void on_event(uv_poll_t *poll, int status, int events);
 static void on_timer(dx_timer *timer);
 
-dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const char *peer) {
+dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const dx_address *peer, uint16_t tag) {
     dx_connection *c = dx_memory_zalloc(1, protocol->size);
     if (!c || uv_poll_init(dx_loop_uv(listener->loop), &c->poll, fd) != 0) {
         dx_memory_free(c);
@@ -27,8 +27,10 @@ dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protoco
     c->fd = fd;
     c->timer.fire = on_timer;
     c->last_link = &c->answered;
-    c->peer_size = (uint8_t)strlen(peer);
-    memcpy(c->peer, peer, c->peer_size + 1u);
+    c->tag = tag;
+    c->newcomer = listener->draining;
+    dx_address_text(peer, c->peer);
+    c->peer_size = (uint8_t)strlen(c->peer);
     listener->connections++;
     dx_listener_link(listener, c, false);
     protocol->init(c);
@@ -333,7 +335,7 @@ static void rest(dx_connection *c) {
         c->deadline = c->progress + c->listener->options.limits.write_stall;
     } else {
         c->protocol->rest(c);
-        if (DX_UNLIKELY(c->listener->draining) && c->idle) c->broken = true;
+        if (DX_UNLIKELY(c->listener->draining) && c->idle && c->listener->how == DX_DRAIN_NOW && !c->newcomer) c->broken = true;
     }
 }
 

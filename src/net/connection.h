@@ -14,6 +14,7 @@
 
 #include <uv.h>
 
+#include "net/address.h"
 #include "net/http_server.h"
 
 typedef struct dx_connection dx_connection;
@@ -65,6 +66,7 @@ struct dx_connection {
     uint8_t interest; // what uv_poll waits for
     uint8_t finish;   // a dx_finish
     uint8_t peer_size;
+    uint16_t tag; // the endpoint's
     bool entered : 1, touched : 1, closed : 1, dead : 1;
     bool idle : 1, listed_idle : 1;
     bool reading : 1;    // the protocol takes input
@@ -73,12 +75,14 @@ struct dx_connection {
     bool hung : 1;       // the peer has ended its side
     bool broken : 1;     // to be destroyed on leaving
     bool unsendable : 1; // output was lost
+    bool newcomer : 1;   // accepted when the listener was closing already
     bool lingering : 1;  // our side is ended; input is thrown away
     char peer[DX_PEER_TEXT_CAP];
 };
 
 // Takes over `fd` (closes it on failure).
-dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const char *peer) DX_MUST_USE;
+dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const dx_address *peer,
+                               uint16_t tag) DX_MUST_USE;
 void dx_connection_enter(dx_connection *connection);
 void dx_connection_leave(dx_connection *connection);
 // Has the connection entered and left at the end of the turn, unless that is about to happen anyway.

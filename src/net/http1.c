@@ -74,6 +74,7 @@ static void on_head(dx_http1 *h) {
         return;
     }
     // A copy, because the stream may outlive its connection.
+    stream->head.tag = c->tag;
     stream->head.peer = dx_arena_copy(stream->arena, dx_slice_of(c->peer, c->peer_size));
     if (!stream->head.peer.data) {
         dx_http1_reject(h, stream, DX_NO_MEMORY, "no memory for the request");

@@ -1,6 +1,7 @@
 // Serving HTTP on sockets. A *connection* carries *streams*; a stream is one request and its response. HTTP/1.1 runs streams one
 // after another, HTTP/2 side by side: whoever answers streams cannot tell. A listener belongs to one worker's loop; everything here is
-// called on that loop's thread. Each worker listens by itself with SO_REUSEPORT.
+// called on that loop's thread. A listener accepts at any number of endpoints; each worker has its own listener, and its own socket at each
+// TCP address (SO_REUSEPORT).
 //
 // The stream's life: `begin` (the head is complete) → any number of `body` → perhaps `trailers` → `end` (the request is complete) → the
 // owner calls dx_stream_respond exactly once, at any time from `begin` on → `closed`, exactly once, whatever happened. A peer that goes
@@ -85,21 +86,39 @@ typedef struct dx_http_limits {
     { 16384, 100, 8192, 1000000, 20000, 64, 10 * DX_SECOND, 75 * DX_SECOND, 30 * DX_SECOND, 500, 30 * DX_SECOND, 1ULL << 30 }
 
 typedef struct dx_listener_options {
-    const char *host; // an IPv4 or IPv6 address, or "localhost"
-    uint16_t port;    // 0: the system picks; see dx_listener_port
-    bool reuse_port;  // set by every worker but for a single one
-    bool probe;       // the first worker's: refuses an address at which another process listens, though reuse_port would share it
     dx_http_limits limits;
     size_t arena_cap; // bytes a stream's arena may take; 16 MiB
     const dx_stream_ops *ops;
     void *ctx;
 } dx_listener_options;
 
+// A socket that listens, and what is spoken there.
+typedef struct dx_endpoint {
+    int fd;             // dx_socket_listen's, or anybody's stream socket that listens
+    struct dx_tls *tls; // NULL: in the clear. Not held: it must live until the endpoint is changed or removed
+    bool proxy_protocol;
+    uint16_t tag; // requests carry it
+} dx_endpoint;
+
+#define DX_ENDPOINT_CAP 64 // of one listener
+
+// Without endpoints yet.
 dx_status dx_listener_start(dx_listener **out, dx_loop *loop, const dx_listener_options *options, dx_diags *diags) DX_MUST_USE;
-uint16_t dx_listener_port(const dx_listener *listener);
-// Stops accepting, closes idle connections, lets streams under way finish (their responses say `Connection: close`), cuts what is left
-// after `grace`; then calls `done`.
-void dx_listener_drain(dx_listener *listener, dx_nanos grace, void (*done)(void *ctx), void *ctx);
+// From now on connections are accepted there. The descriptor is the listener's, which closes it in the end; on failure it stays the
+// caller's.
+dx_status dx_listener_add(dx_listener *listener, const dx_endpoint *endpoint) DX_MUST_USE;
+// For connections from now on. `endpoint->fd` is not looked at. DX_NOT_FOUND: no endpoint has the descriptor.
+dx_status dx_listener_change(dx_listener *listener, int fd, const dx_endpoint *endpoint) DX_MUST_USE;
+// Accepts who waits there already, and closes it. Connections that came by it go on. Does nothing when no endpoint has the descriptor.
+void dx_listener_remove(dx_listener *listener, int fd);
+
+typedef enum dx_drain {
+    DX_DRAIN_NOW,   // a stop: who waits to be accepted is, and idle connections are closed at once
+    DX_DRAIN_POLITE // a hand-over: another process accepts at the same sockets, and idle connections may still send one request
+} dx_drain;
+// Closes the endpoints, lets streams under way finish (their responses say `Connection: close` or GOAWAY), cuts what is left after `grace`;
+// then calls `done`.
+void dx_listener_drain(dx_listener *listener, dx_drain how, dx_nanos grace, void (*done)(void *ctx), void *ctx);
 void dx_listener_destroy(dx_listener *listener); // after `done`
 size_t dx_listener_connections(const dx_listener *listener);
 

@@ -1,4 +1,4 @@
-// A worker's listener: accepting, the lists of connections, and draining.
+// A worker's listener: its endpoints, accepting, the lists of connections, and draining.
 #include "net/listener.h"
 
 #include <errno.h>
@@ -13,6 +13,8 @@
 #define ACCEPTS_A_TURN  64
 #define HEAD_BYTES_MOST (16u << 20)
 #define ACCEPT_PAUSE    (100 * DX_MILLISECOND) // when the system has nothing left to accept with
+#define BACKLOG_MOST    8192                   // accepted at an endpoint that closes; more than can wait there
+#define NEWCOMER_TIME   DX_SECOND              // for the first request of a connection that was accepted then
 
 // --- lists, buffers, the date ----------------------------------------------------------------------------------------------
 
@@ -86,18 +88,18 @@ void dx_listener_post(dx_listener *listener) {
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 
-static void start_accepting(dx_listener *listener) {
-    if (uv_poll_start(&listener->poll, UV_READABLE, on_connection) == 0) return;
-    dx_timer_start(listener->loop, &listener->accept_again, ACCEPT_PAUSE);
+static void start_accepting(dx_doorway *door) {
+    if (uv_poll_start(&door->poll, UV_READABLE, on_connection) == 0) return;
+    dx_timer_start(door->listener->loop, &door->again, ACCEPT_PAUSE);
 }
 
 static void on_accept_again(dx_timer *timer) {
-    start_accepting(DX_CONTAINER_OF(timer, dx_listener, accept_again));
+    start_accepting(DX_CONTAINER_OF(timer, dx_doorway, again));
 }
 
-static void pause_accepting(dx_listener *listener) {
-    (void)uv_poll_stop(&listener->poll);
-    dx_timer_start(listener->loop, &listener->accept_again, ACCEPT_PAUSE);
+static void pause_accepting(dx_doorway *door) {
+    (void)uv_poll_stop(&door->poll);
+    dx_timer_start(door->listener->loop, &door->again, ACCEPT_PAUSE);
 }
 
 static bool close_oldest_idle(dx_listener *listener) {
@@ -109,57 +111,131 @@ static bool close_oldest_idle(dx_listener *listener) {
 }
 
 // accept(2) says EMFILE before it looks whether there is anybody to accept.
-static bool somebody_waits(const dx_listener *listener) {
-    struct pollfd waiting = {.fd = listener->fd, .events = POLLIN};
+static bool somebody_waits(const dx_doorway *door) {
+    struct pollfd waiting = {.fd = door->endpoint.fd, .events = POLLIN};
     return poll(&waiting, 1, 0) == 1;
 }
 
 // No descriptor is left. One is made free: the oldest idle connection's, or else ours in reserve, with which the newcomer is taken and
 // closed, for left in the queue it would wake us for ever. False when nothing helps.
-static bool make_room(dx_listener *listener) {
+static bool make_room(dx_doorway *door) {
+    dx_listener *listener = door->listener;
     if (close_oldest_idle(listener)) return true;
     if (listener->reserve < 0) return false;
     (void)close(listener->reserve);
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(door->endpoint.fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) (void)close(fd);
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0;
 }
 
-static void take_connection(dx_listener *listener, int fd, const dx_address *address) {
+static void take_connection(dx_doorway *door, int fd, const dx_address *address) {
+    dx_listener *listener = door->listener;
     if (listener->connections >= listener->options.limits.connections && !close_oldest_idle(listener)) {
         (void)close(fd);
         return;
     }
-    char peer[DX_ADDRESS_TEXT_CAP];
-    dx_address_text(address, peer);
-    (void)!dx_connection_create(listener, &dx_http1_protocol, fd, peer); // without memory it is closed
+    (void)!dx_connection_create(listener, &dx_http1_protocol, fd, address, door->endpoint.tag); // without memory it is closed
+}
+
+typedef enum accepted { ACCEPTED, NOBODY, NOT_NOW } accepted;
+
+static accepted accept_one(dx_doorway *door) {
+    dx_address address = {.size = sizeof address.v6};
+    int fd = accept4(door->endpoint.fd, &address.any, &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        take_connection(door, fd, &address);
+        return ACCEPTED;
+    }
+    if (errno == EMFILE || errno == ENFILE) {
+        if (!somebody_waits(door)) return NOBODY;
+        return make_room(door) ? ACCEPTED : NOT_NOW;
+    }
+    if (errno == ENOBUFS || errno == ENOMEM) return NOT_NOW;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? NOBODY : ACCEPTED; // any other is about one connection that is no more (accept(2))
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
-    dx_listener *listener = DX_CONTAINER_OF(poll, dx_listener, poll);
+    dx_doorway *door = DX_CONTAINER_OF(poll, dx_doorway, poll);
     (void)events;
-    if (status < 0) {
-        pause_accepting(listener);
-        return;
+    accepted last = status < 0 ? NOT_NOW : ACCEPTED;
+    for (int i = 0; i < ACCEPTS_A_TURN && last == ACCEPTED; i++) last = accept_one(door);
+    if (last == NOT_NOW) pause_accepting(door);
+}
+
+// --- endpoints -------------------------------------------------------------------------------------------------------------
+
+static bool listens(int fd) {
+    int value = 0;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &(socklen_t){sizeof value}) == 0 && value;
+}
+
+// A socket that others have opened may block and wait to send. What is accepted inherits TCP_NODELAY: a response never waits for the
+// acknowledgement of the one before.
+static bool prepare(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)) return false;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); // unix sockets have none
+    return true;
+}
+
+static dx_doorway **find_doorway(dx_listener *listener, int fd) {
+    dx_doorway **link = &listener->doorways;
+    while (*link && (*link)->endpoint.fd != fd) link = &(*link)->next;
+    return link;
+}
+
+dx_status dx_listener_add(dx_listener *listener, const dx_endpoint *endpoint) {
+    size_t count = 0;
+    for (const dx_doorway *door = listener->doorways; door; door = door->next) count++;
+    if (listener->draining || count >= DX_ENDPOINT_CAP) return DX_UNAVAILABLE;
+    if (!listens(endpoint->fd) || !prepare(endpoint->fd)) return DX_INVALID;
+    dx_doorway *door = dx_memory_zalloc(1, sizeof *door);
+    if (!door) return DX_NO_MEMORY;
+    door->listener = listener;
+    door->endpoint = *endpoint;
+    door->again.fire = on_accept_again;
+    if (uv_poll_init(dx_loop_uv(listener->loop), &door->poll, endpoint->fd) != 0) {
+        dx_memory_free(door);
+        return DX_UNAVAILABLE;
     }
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        dx_address address = {.size = sizeof address.v6};
-        int fd = accept4(listener->fd, &address.any, &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take_connection(listener, fd, &address);
-        } else if (errno == EMFILE || errno == ENFILE) {
-            if (!somebody_waits(listener)) return;
-            if (make_room(listener)) continue;
-            pause_accepting(listener);
-            return;
-        } else if (errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(listener);
-            return;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } // anything else is about one connection that is no more (accept(2))
+    door->next = listener->doorways;
+    listener->doorways = door;
+    start_accepting(door);
+    return DX_OK;
+}
+
+dx_status dx_listener_change(dx_listener *listener, int fd, const dx_endpoint *endpoint) {
+    dx_doorway *door = *find_doorway(listener, fd);
+    if (fd < 0 || !door) return DX_NOT_FOUND;
+    door->endpoint = *endpoint;
+    door->endpoint.fd = fd;
+    return DX_OK;
+}
+
+static void on_doorway_closed(uv_handle_t *handle) {
+    dx_doorway *door = DX_CONTAINER_OF(handle, dx_doorway, poll);
+    dx_listener *listener = door->listener;
+    dx_doorway **link = &listener->doorways;
+    while (*link != door) link = &(*link)->next;
+    *link = door->next;
+    dx_memory_free(door);
+    dx_listener_check_drained(listener);
+}
+
+static void close_doorway(dx_doorway *door, bool accept_first) {
+    if (door->endpoint.fd < 0) return;
+    for (int i = 0; accept_first && i < BACKLOG_MOST && accept_one(door) == ACCEPTED; i++) {
     }
+    dx_timer_stop(door->listener->loop, &door->again);
+    uv_close((uv_handle_t *)&door->poll, on_doorway_closed);
+    (void)close(door->endpoint.fd);
+    door->endpoint.fd = -1;
+}
+
+void dx_listener_remove(dx_listener *listener, int fd) {
+    dx_doorway *door = *find_doorway(listener, fd);
+    if (door) close_doorway(door, true);
 }
 
 // --- starting and ending ---------------------------------------------------------------------------------------------------
@@ -171,7 +247,6 @@ static void free_listener(dx_listener *listener) {
         dx_stream_free(stream);
     }
     if (listener->reserve >= 0) (void)close(listener->reserve);
-    if (listener->fd >= 0) (void)close(listener->fd);
     dx_memory_free(listener->input);
     dx_memory_free(listener->output);
     dx_memory_free(listener);
@@ -183,43 +258,22 @@ static dx_status refuse(dx_diags *diags, const char *what, const char *advice) {
     return DX_INVALID;
 }
 
-static dx_status open_listener(dx_listener *listener, dx_diags *diags) {
-    const dx_listener_options *options = &listener->options;
-    dx_address address;
-    if (!dx_address_read(&address, options->host, options->port)) {
-        return refuse(diags, "the host to listen on is not an address", "give an IPv4 or IPv6 address, or localhost");
-    }
-    if (options->limits.head_bytes > HEAD_BYTES_MOST) return refuse(diags, "heads of more than 16 MiB are not taken", "lower head_bytes");
-    dx_status status = dx_address_listen(&listener->fd, &address, options->reuse_port, options->probe, diags);
-    if (status != DX_OK) return status;
-    listener->port = dx_address_bound_port(listener->fd);
-    listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (uv_poll_init(dx_loop_uv(listener->loop), &listener->poll, listener->fd) != 0) return DX_UNAVAILABLE;
-    start_accepting(listener);
-    return DX_OK;
-}
-
 dx_status dx_listener_start(dx_listener **out, dx_loop *loop, const dx_listener_options *options, dx_diags *diags) {
+    if (options->limits.head_bytes > HEAD_BYTES_MOST) return refuse(diags, "heads of more than 16 MiB are not taken", "lower head_bytes");
     dx_listener *listener = dx_memory_zalloc(1, sizeof *listener);
     if (!listener) return DX_NO_MEMORY;
     listener->loop = loop;
     listener->options = *options;
-    listener->fd = listener->reserve = -1;
+    listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     listener->task.run = run_task;
-    listener->accept_again.fire = on_accept_again;
     listener->input = dx_memory_alloc(DX_INPUT_SIZE);
     listener->output = dx_memory_alloc(DX_OUTPUT_SIZE);
-    dx_status status = listener->input && listener->output ? open_listener(listener, diags) : DX_NO_MEMORY;
-    if (status != DX_OK) {
+    if (!listener->input || !listener->output) {
         free_listener(listener);
-        return status;
+        return DX_NO_MEMORY;
     }
     *out = listener;
     return DX_OK;
-}
-
-uint16_t dx_listener_port(const dx_listener *listener) {
-    return listener->port;
 }
 
 size_t dx_listener_connections(const dx_listener *listener) {
@@ -227,17 +281,12 @@ size_t dx_listener_connections(const dx_listener *listener) {
 }
 
 void dx_listener_check_drained(dx_listener *listener) {
-    if (!listener->draining || !listener->handle_closed || listener->done_called || listener->in_task) return;
+    if (!listener->draining || listener->doorways || listener->done_called || listener->in_task) return;
     if (listener->connections || listener->closing || listener->streams || listener->task_posted) return;
     listener->done_called = true;
     dx_timer_stop(listener->loop, &listener->grace);
+    dx_timer_stop(listener->loop, &listener->newcomers);
     listener->done(listener->done_ctx);
-}
-
-static void on_handle_closed(uv_handle_t *handle) {
-    dx_listener *listener = DX_CONTAINER_OF(handle, dx_listener, poll);
-    listener->handle_closed = true;
-    dx_listener_check_drained(listener);
 }
 
 // Cuts every connection of the list that is not being worked on; those end themselves when they are left.
@@ -257,21 +306,29 @@ static void on_grace_over(dx_timer *timer) {
     cut_all(&listener->busy);
 }
 
-void dx_listener_drain(dx_listener *listener, dx_nanos grace, void (*done)(void *ctx), void *ctx) {
+static void on_newcomers_over(dx_timer *timer) {
+    cut_all(&DX_CONTAINER_OF(timer, dx_listener, newcomers)->idle);
+}
+
+// Everybody is left anew, for which see dx_connection_leave: protocols say that they end, and idle connections do.
+static void touch_all(const dx_connections *list) {
+    for (dx_connection *c = list->first; c; c = c->next) dx_connection_touch(c);
+}
+
+void dx_listener_drain(dx_listener *listener, dx_drain how, dx_nanos grace, void (*done)(void *ctx), void *ctx) {
     if (listener->draining) return;
     listener->draining = true;
+    listener->how = how;
     listener->done = done;
     listener->done_ctx = ctx;
-    dx_timer_stop(listener->loop, &listener->accept_again);
-    uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
-    (void)close(listener->fd);
-    listener->fd = -1;
-    for (dx_connection *c = listener->idle.first, *next; c; c = next) {
-        next = c->next;
-        if (!c->entered) dx_connection_cut(c);
-    }
+    for (dx_doorway *door = listener->doorways; door; door = door->next) close_doorway(door, how == DX_DRAIN_NOW);
+    touch_all(&listener->idle);
+    touch_all(&listener->busy);
     listener->grace.fire = on_grace_over;
     dx_timer_start(listener->loop, &listener->grace, grace);
+    listener->newcomers.fire = on_newcomers_over;
+    if (how == DX_DRAIN_NOW) dx_timer_start(listener->loop, &listener->newcomers, grace < NEWCOMER_TIME ? grace : NEWCOMER_TIME);
+    dx_listener_post(listener); // which also sees that there is nothing to wait for
 }
 
 void dx_listener_destroy(dx_listener *listener) {

@@ -1,4 +1,4 @@
-// A listener's insides, which are also what its connections share: buffers, pools, lists, the date. One thread.
+// A listener's insides, which are also what its connections share: endpoints, buffers, pools, lists, the date. One thread.
 #ifndef DX_NET_LISTENER_H
 #define DX_NET_LISTENER_H
 
@@ -14,15 +14,20 @@ typedef struct dx_connections {
     dx_connection *first, *last;
 } dx_connections;
 
+// An endpoint at work. It lives until libuv has let go of its handle.
+typedef struct dx_doorway {
+    dx_listener *listener;
+    struct dx_doorway *next;
+    dx_endpoint endpoint; // fd -1: closed
+    uv_poll_t poll;
+    dx_timer again; // accepts again after a pause
+} dx_doorway;
+
 struct dx_listener {
     dx_loop *loop;
     dx_listener_options options;
-    uv_poll_t poll;
-    int fd;
-    int reserve; // a descriptor to give up when there are no more, so that a connection can be taken and closed
-    uint16_t port;
-    bool accepting;
-    dx_timer accept_again;
+    dx_doorway *doorways;
+    int reserve;         // a descriptor to give up when there are no more, so that a connection can be taken and closed
     size_t connections;  // alive
     size_t closing;      // connections whose handles libuv still has
     dx_connections idle; // longest idle first
@@ -34,8 +39,9 @@ struct dx_listener {
     dx_stream *orphans; // answered after their connections had gone
     dx_task task;       // goes on with these two
     bool task_posted, in_task;
-    bool draining, handle_closed, done_called;
-    dx_timer grace;
+    bool draining, done_called;
+    dx_drain how;
+    dx_timer grace, newcomers; // until everybody is cut; until those are that came last and said nothing
     void (*done)(void *ctx);
     void *done_ctx;
     dx_nanos date_until; // the loop's time at which `date` is out of date

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -55,21 +57,18 @@ static void addresses_are_read_and_written(void **state) {
     }
 }
 
-// Tries to start a listener; the finding's text is in `out`.
-static dx_status try_start(dx_loop *loop, dx_listener **listener, const char *host, uint16_t port, bool reuse_port, bool probe) {
+// Tries to listen; the finding's text is in `out`.
+static dx_status try_listen(int *fd, const char *address, bool reuse_port, bool probe) {
     dx_arena *arena = dx_arena_create(65536);
     dx_diags diags;
     dx_diags_init(&diags, arena);
-    dx_listener_options options = s.options;
-    options.host = host;
-    options.port = port;
-    options.reuse_port = reuse_port;
-    options.probe = probe;
-    dx_status status = dx_listener_start(listener, loop, &options, &diags);
+    dx_socket_options options = {.reuse_port = reuse_port, .probe = probe};
+    dx_status status = dx_socket_listen(fd, address, &options, &diags);
     out[0] = 0;
     if (diags.first) {
         (void)snprintf(out, sizeof out, "%.*s (%.*s)", DX_SLICE_ARG(diags.first->message), DX_SLICE_ARG(diags.first->suggestion));
         assert_true(dx_slice_equal(diags.first->pointer, DX_SLICE("/server/listen")));
+        assert_non_null(strstr(out, address));
     }
     dx_arena_destroy(arena);
     return status;
@@ -81,57 +80,274 @@ static void stop_loop(void *ctx) {
 
 static void address_that_cannot_be_had_is_explained(void **state) {
     (void)state;
-    server_start(&s, NULL);
-    dx_loop *loop;
-    dx_listener *listener = NULL;
-    assert_int_equal(dx_loop_create(&loop), DX_OK);
-    assert_int_equal(try_start(loop, &listener, "127.0.0.1", s.port, false, false), DX_UNAVAILABLE);
+    int fd, taken;
+    char text[64];
+    assert_int_equal(try_listen(&taken, "127.0.0.1:0", false, false), DX_OK);
+    (void)snprintf(text, sizeof text, "127.0.0.1:%u", dx_socket_port(taken));
+    assert_int_equal(try_listen(&fd, text, false, false), DX_UNAVAILABLE);
     assert_non_null(strstr(out, "another program is listening there"));
-    assert_int_equal(try_start(loop, &listener, "192.0.2.1", 0, false, false), DX_UNAVAILABLE);
+    assert_int_equal(try_listen(&fd, "192.0.2.1:0", false, false), DX_UNAVAILABLE);
     assert_non_null(strstr(out, "no interface of this machine"));
-    assert_int_equal(try_start(loop, &listener, "example.com", 0, false, false), DX_INVALID);
-    assert_non_null(strstr(out, "not an address"));
-    assert_null(listener);
-    dx_loop_destroy(loop);
-    server_stop(&s, DX_SECOND);
+    static const char *const wrong[] = {"example.com:80",  "127.0.0.1",    "127.0.0.1:", ":80",
+                                        "127.0.0.1:65536", "127.0.0.1:-1", "::1:80",     "[::1]",
+                                        "[::1]:x",         "[::1]80",      "unix",       ""};
+    for (size_t i = 0; i < DX_COUNT_OF(wrong); i++) {
+        assert_int_equal(try_listen(&fd, wrong[i], false, false), DX_INVALID);
+        assert_non_null(strstr(out, "it is not an address"));
+    }
+    close(taken);
 }
 
-static void ipv6_is_listened_on(void **state) {
+static void ipv6_and_ipv4_stand_side_by_side_at_one_port(void **state) {
     (void)state;
-    server_start(&s, NULL);
-    dx_loop *loop;
-    dx_listener *listener = NULL;
-    assert_int_equal(dx_loop_create(&loop), DX_OK);
-    if (try_start(loop, &listener, "[::1]", 0, false, false) == DX_OK) {
-        assert_true(dx_listener_port(listener) > 0);
-        dx_listener_drain(listener, DX_SECOND, stop_loop, loop);
-        assert_int_equal(dx_loop_run(loop), DX_OK);
-        dx_listener_destroy(listener);
-    } else {
-        assert_non_null(strstr(out, "[::1]:0")); // a machine without IPv6 says so
+    int six, four;
+    char text[DX_SOCKET_TEXT_CAP];
+    if (try_listen(&six, "[::]:0", false, false) != DX_OK) {
+        assert_non_null(strstr(out, "[::]:0")); // a machine without IPv6 says so
+        skip();
     }
-    dx_loop_destroy(loop);
-    server_stop(&s, DX_SECOND);
+    dx_socket_text(six, text);
+    assert_true(strncmp(text, "[::]:", 5) == 0);
+    (void)snprintf(text, sizeof text, "0.0.0.0:%u", dx_socket_port(six));
+    assert_int_equal(try_listen(&four, text, false, false), DX_OK);
+    close(six);
+    close(four);
 }
 
 static void workers_share_a_port_that_a_probe_finds_taken(void **state) {
     (void)state;
-    server_start(&s, NULL); // for its options
-    dx_loop *loop;
-    dx_listener *first = NULL, *second = NULL, *third = NULL;
-    assert_int_equal(dx_loop_create(&loop), DX_OK);
-    assert_int_equal(try_start(loop, &first, "127.0.0.1", 0, true, true), DX_OK);
-    uint16_t port = dx_listener_port(first);
-    assert_int_equal(try_start(loop, &second, "127.0.0.1", port, true, false), DX_OK);
-    assert_int_equal(try_start(loop, &third, "127.0.0.1", port, true, true), DX_UNAVAILABLE);
+    int first, second, third;
+    char text[64];
+    assert_int_equal(try_listen(&first, "127.0.0.1:0", true, true), DX_OK);
+    (void)snprintf(text, sizeof text, "127.0.0.1:%u", dx_socket_port(first));
+    assert_int_equal(try_listen(&second, text, true, false), DX_OK);
+    assert_int_equal(try_listen(&third, text, true, true), DX_UNAVAILABLE);
     assert_non_null(strstr(out, "another program is listening there"));
-    dx_listener_drain(first, DX_SECOND, stop_loop, loop); // a stopped loop runs on until the other is through, too
-    dx_listener_drain(second, DX_SECOND, stop_loop, loop);
-    assert_int_equal(dx_loop_run(loop), DX_OK);
-    dx_listener_destroy(first);
-    dx_listener_destroy(second);
-    dx_loop_destroy(loop);
+    close(first);
+    close(second);
+}
+
+// --- unix sockets ----------------------------------------------------------------------------------------------------------
+
+static char folder[64], place[128]; // of the test's sockets; "unix:…"
+
+static const char *path(void) {
+    return place + 5;
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/duplex-listener-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    (void)snprintf(place, sizeof place, "unix:%s/s", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    (void)unlink(path());
+    return rmdir(folder);
+}
+
+static int connect_unix(void) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct timeval limit = {.tv_sec = 30};
+    memcpy(name.sun_path, path(), strlen(path()));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+    if (connect(fd, (const struct sockaddr *)&name, sizeof name) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+static unsigned mode_of(const char *file) {
+    struct stat info;
+    assert_int_equal(stat(file, &info), 0);
+    return info.st_mode & 0777;
+}
+
+static void unix_socket_serves_and_its_file_has_the_mode(void **state) {
+    (void)state;
+    int fd;
+    char text[DX_SOCKET_TEXT_CAP];
+    mode_t before = umask(0077); // which must not count
+    assert_int_equal(dx_socket_listen(&fd, place, &(dx_socket_options){.mode = 0666}, NULL), DX_OK);
+    assert_int_equal(mode_of(path()), 0666);
+    dx_socket_text(fd, text);
+    assert_string_equal(text, place);
+    assert_int_equal(dx_socket_port(fd), 0);
+    close(fd);
+    server_start_at(&s, NULL, place, &(dx_endpoint){.tag = 7});
+    umask(before);
+    assert_int_equal(mode_of(path()), DX_SOCKET_MODE);
+    int client = connect_unix();
+    client_send(client, "GET /peer HTTP/1.1\r\n" H END);
+    client_read(client, out, sizeof out);
+    assert_non_null(strstr(out, "\r\n\r\nunix 7"));
+    close(client);
     server_stop(&s, DX_SECOND);
+    dx_socket_remove(place);
+    assert_int_equal(access(path(), F_OK), -1);
+}
+
+static void stale_unix_socket_is_replaced_and_a_live_one_is_not(void **state) {
+    (void)state;
+    int first, second;
+    assert_int_equal(try_listen(&first, place, false, true), DX_OK);
+    assert_int_equal(try_listen(&second, place, false, true), DX_UNAVAILABLE);
+    assert_non_null(strstr(out, "another program is listening there"));
+    int client = connect_unix(); // still answered
+    assert_true(client >= 0);
+    close(client);
+    close(first); // as a killed server does: the file stays
+    assert_int_equal(connect_unix(), -1);
+    assert_int_equal(try_listen(&second, place, false, true), DX_OK);
+    client = connect_unix();
+    assert_true(client >= 0);
+    close(client);
+    close(second);
+}
+
+static void file_in_the_way_of_a_unix_socket_is_left_alone(void **state) {
+    (void)state;
+    int fd;
+    FILE *file = fopen(path(), "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(try_listen(&fd, place, false, false), DX_UNAVAILABLE);
+    assert_non_null(strstr(out, "a file that is not a socket is there"));
+    assert_int_equal(access(path(), F_OK), 0);
+}
+
+static void unix_paths_that_cannot_be_are_explained(void **state) {
+    (void)state;
+    int fd;
+    char longest[5 + 107 + 1], longer[5 + 108 + 1];
+    memset(longest, 'x', sizeof longest);
+    memset(longer, 'x', sizeof longer);
+    memcpy(longest, "unix:/", 6);
+    memcpy(longer, "unix:/", 6);
+    longest[sizeof longest - 1] = longer[sizeof longer - 1] = 0;
+    longest[7] = longer[7] = '/'; // in a folder that does not exist
+    assert_int_equal(try_listen(&fd, longest, false, false), DX_UNAVAILABLE);
+    assert_non_null(strstr(out, "the folder does not exist"));
+    assert_int_equal(try_listen(&fd, longer, false, false), DX_INVALID);
+    assert_non_null(strstr(out, "107 bytes"));
+    assert_int_equal(try_listen(&fd, "unix:@abstract", false, false), DX_INVALID);
+    assert_int_equal(try_listen(&fd, "unix:", false, false), DX_INVALID);
+}
+
+// --- endpoints -------------------------------------------------------------------------------------------------------------
+
+static int second_fd;
+
+static void add_second(server *at) {
+    assert_int_equal(dx_listener_add(at->listener, &(dx_endpoint){.fd = second_fd, .tag = 2}), DX_OK);
+}
+
+static void change_second(server *at) {
+    assert_int_equal(dx_listener_change(at->listener, second_fd, &(dx_endpoint){.tag = 3}), DX_OK);
+    assert_int_equal(dx_listener_change(at->listener, 9999, &(dx_endpoint){.tag = 3}), DX_NOT_FOUND);
+}
+
+static void remove_second(server *at) {
+    dx_listener_remove(at->listener, 9999);
+    dx_listener_remove(at->listener, second_fd);
+}
+
+static void ask_second(uint16_t port, const char *expected) {
+    server there = {.port = port};
+    client_ask(&there, "GET /peer HTTP/1.1\r\n" H END, out, sizeof out);
+    assert_non_null(strstr(out, expected));
+}
+
+static void endpoints_come_and_change_and_go_while_serving(void **state) {
+    (void)state;
+    server_start(&s, NULL);
+    assert_int_equal(try_listen(&second_fd, "127.0.0.1:0", false, false), DX_OK);
+    server second = {.port = dx_socket_port(second_fd)};
+    server_run(&s, add_second);
+    ask_second(second.port, " 2");
+    int old = client_open(&second);
+    client_send(old, "GET /peer HTTP/1.1\r\n" H END);
+    client_read(old, out, sizeof out);
+    server_run(&s, change_second);
+    ask_second(second.port, " 3");
+    server_run(&s, remove_second);
+    client_send(old, "GET /peer HTTP/1.1\r\n" H END); // its connections go on
+    client_read(old, out, sizeof out);
+    assert_non_null(strstr(out, " 2"));
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(second.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int refused = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(refused, (struct sockaddr *)&address, sizeof address), -1);
+    client_ask(&s, "GET /fixed HTTP/1.1\r\n" H END, out, sizeof out);
+    close(refused);
+    close(old);
+    server_stop(&s, DX_SECOND);
+}
+
+static int waiters[3];
+
+// On the loop's thread, so that nobody is accepted between connecting and draining.
+static void connect_then_drain(server *at) {
+    for (int i = 0; i < 3; i++) waiters[i] = client_open(at);
+    client_send(waiters[0], "GET /fixed HTTP/1.1\r\n" H END);
+    dx_listener_drain(at->listener, DX_DRAIN_NOW, 25 * DX_SECOND, server_drained, at);
+}
+
+static void who_waits_in_the_backlog_of_a_stop_is_answered(void **state) {
+    (void)state;
+    server_start(&s, NULL);
+    server_run(&s, connect_then_drain);
+    client_read_all(waiters[0], out, sizeof out, &reset);
+    assert_non_null(strstr(out, "Connection: close\r\n"));
+    assert_non_null(strstr(out, "\r\n\r\nfixed"));
+    client_send(waiters[1], "GET /fixed HTTP/1.1\r\n" H END); // a moment late
+    client_read_all(waiters[1], out, sizeof out, &reset);
+    assert_non_null(strstr(out, "\r\n\r\nfixed"));
+    assert_int_equal(client_read_all(waiters[2], out, sizeof out, &reset), 0); // silent: not waited for until the grace is over
+    for (int i = 0; i < 3; i++) close(waiters[i]);
+    server_stop(&s, 0);
+}
+
+static void polite_drain_takes_one_more_request_from_idle_connections(void **state) {
+    (void)state;
+    server_start(&s, NULL);
+    int idle = client_open(&s), silent = client_open(&s);
+    client_send(idle, "GET /fixed HTTP/1.1\r\n" H END);
+    client_read(idle, out, sizeof out);
+    client_send(silent, "GET /fixed HTTP/1.1\r\n" H END);
+    client_read(silent, out, sizeof out);
+    server_drain_politely(&s, 2 * DX_SECOND);
+    client_send(idle, "GET /fixed HTTP/1.1\r\n" H END);
+    client_read_all(idle, out, sizeof out, &reset);
+    assert_non_null(strstr(out, "Connection: close\r\n"));
+    assert_int_equal(server_counted(&s, DRAINED), 0);
+    assert_int_equal(client_read_all(silent, out, sizeof out, &reset), 0); // until the grace is over
+    close(idle);
+    close(silent);
+    server_stop(&s, 0);
+}
+
+static void what_does_not_listen_is_no_endpoint(void **state) {
+    (void)state;
+    dx_loop *loop;
+    dx_listener *listener = NULL;
+    dx_listener_options options = {.limits = DX_HTTP_LIMITS_INIT, .arena_cap = 1 << 20};
+    assert_int_equal(dx_loop_create(&loop), DX_OK);
+    assert_int_equal(dx_listener_start(&listener, loop, &options, NULL), DX_OK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(dx_listener_add(listener, &(dx_endpoint){.fd = fd}), DX_INVALID);
+    close(fd);
+    for (size_t i = 0; i <= DX_ENDPOINT_CAP; i++) {
+        assert_int_equal(try_listen(&fd, "127.0.0.1:0", false, false), DX_OK);
+        assert_int_equal(dx_listener_add(listener, &(dx_endpoint){.fd = fd}), i < DX_ENDPOINT_CAP ? DX_OK : DX_UNAVAILABLE);
+    }
+    close(fd);
+    dx_listener_drain(listener, DX_DRAIN_NOW, 0, stop_loop, loop);
+    assert_int_equal(dx_loop_run(loop), DX_OK);
+    dx_listener_destroy(listener);
+    dx_loop_destroy(loop);
 }
 
 static void drain_finishes_what_is_being_answered(void **state) {
@@ -288,23 +504,23 @@ static void every_failed_allocation_costs_no_more_than_its_connection(void **sta
 
 static void listener_without_memory_does_not_start(void **state) {
     (void)state;
-    server_start(&s, NULL);
     dx_loop *loop;
     dx_listener *listener = NULL;
+    dx_listener_options options = {.limits = DX_HTTP_LIMITS_INIT, .arena_cap = 1 << 20};
+    int fd;
     assert_int_equal(dx_loop_create(&loop), DX_OK);
+    assert_int_equal(try_listen(&fd, "127.0.0.1:0", false, false), DX_OK);
     for (uint64_t n = 1;; n++) {
         dx_memory_fail_at(n, false);
-        dx_listener_options options = s.options;
-        options.port = 0;
-        dx_status status = dx_listener_start(&listener, loop, &options, NULL);
+        dx_status status = listener ? DX_OK : dx_listener_start(&listener, loop, &options, NULL);
+        if (status == DX_OK) status = dx_listener_add(listener, &(dx_endpoint){.fd = fd});
         if (!dx_memory_fail_stop()) break;
         assert_int_equal(status, DX_NO_MEMORY);
     }
-    dx_listener_drain(listener, 0, stop_loop, loop);
+    dx_listener_drain(listener, DX_DRAIN_NOW, 0, stop_loop, loop);
     assert_int_equal(dx_loop_run(loop), DX_OK);
     dx_listener_destroy(listener);
     dx_loop_destroy(loop);
-    server_stop(&s, DX_SECOND);
 }
 
 static void idle_connection_costs_less_than_800_bytes(void **state) {
@@ -316,8 +532,16 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written),
         cmocka_unit_test(address_that_cannot_be_had_is_explained),
-        cmocka_unit_test(ipv6_is_listened_on),
+        cmocka_unit_test(ipv6_and_ipv4_stand_side_by_side_at_one_port),
         cmocka_unit_test(workers_share_a_port_that_a_probe_finds_taken),
+        cmocka_unit_test_setup_teardown(unix_socket_serves_and_its_file_has_the_mode, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(stale_unix_socket_is_replaced_and_a_live_one_is_not, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(file_in_the_way_of_a_unix_socket_is_left_alone, make_folder, remove_folder),
+        cmocka_unit_test(unix_paths_that_cannot_be_are_explained),
+        cmocka_unit_test(endpoints_come_and_change_and_go_while_serving),
+        cmocka_unit_test(what_does_not_listen_is_no_endpoint),
+        cmocka_unit_test(who_waits_in_the_backlog_of_a_stop_is_answered),
+        cmocka_unit_test(polite_drain_takes_one_more_request_from_idle_connections),
         cmocka_unit_test(drain_finishes_what_is_being_answered),
         cmocka_unit_test(drain_takes_no_more_connections),
         cmocka_unit_test(drain_cuts_what_is_left_after_the_grace),

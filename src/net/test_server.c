@@ -17,13 +17,15 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "net/address.h"
 
 #define PATIENCE 30 // seconds
 
 typedef struct answer {
     server *server;
     dx_stream *stream;
-    dx_slice path;
+    dx_slice path, peer;
+    uint16_t tag;
     dx_buffer body;
     dx_response_head head;
     dx_fields fields;
@@ -67,6 +69,8 @@ static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head)
     a->server = s;
     a->stream = stream;
     a->path = head->path;
+    a->peer = head->peer;
+    a->tag = head->tag;
     dx_buffer_init(&a->body, dx_stream_arena(stream), 4 << 20);
     add(s, BEGUN, 1);
     if (at(a, "/early")) respond(a, DX_SLICE("early"));
@@ -99,6 +103,8 @@ static void on_end(void *owner) {
     add(s, ENDED, 1);
     if (at(a, "/echo") || at(a, "/continue"))
         respond(a, dx_buffer_slice(&a->body));
+    else if (at(a, "/peer"))
+        respond(a, dx_arena_printf(dx_stream_arena(a->stream), "%.*s %u", DX_SLICE_ARG(a->peer), a->tag));
     else if (at(a, "/big"))
         respond(a, dx_slice_of(big, sizeof big));
     else if (at(a, "/empty"))
@@ -189,6 +195,10 @@ static void *run(void *arg) {
 }
 
 void server_start(server *s, const dx_http_limits *limits) {
+    server_start_at(s, limits, "localhost:0", &(dx_endpoint){0});
+}
+
+void server_start_at(server *s, const dx_http_limits *limits, const char *address, const dx_endpoint *endpoint) {
     memset(s, 0, sizeof *s);
     if (!big[0]) {
         for (size_t i = 0; i < sizeof big; i++) big[i] = (char)('!' + i % 89);
@@ -198,11 +208,15 @@ void server_start(server *s, const dx_http_limits *limits) {
     s->descriptors = count_descriptors();
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
-    s->options = (dx_listener_options){.host = "localhost", .limits = DX_HTTP_LIMITS_INIT, .arena_cap = 16 << 20, .ops = &ops, .ctx = s};
+    s->options = (dx_listener_options){.limits = DX_HTTP_LIMITS_INIT, .arena_cap = 16 << 20, .ops = &ops, .ctx = s};
     if (limits) s->options.limits = *limits;
     assert_int_equal(dx_loop_create(&s->loop), DX_OK);
     assert_int_equal(dx_listener_start(&s->listener, s->loop, &s->options, NULL), DX_OK);
-    s->port = dx_listener_port(s->listener);
+    dx_endpoint there = *endpoint;
+    assert_int_equal(dx_socket_listen(&s->fd, address, NULL, NULL), DX_OK);
+    there.fd = s->fd;
+    assert_int_equal(dx_listener_add(s->listener, &there), DX_OK);
+    s->port = dx_socket_port(s->fd);
     assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
 }
 
@@ -271,19 +285,27 @@ void server_release(server *s, size_t waiting) {
 }
 
 static dx_nanos grace_given;
+static dx_drain how_given;
 
-static void on_drained(void *ctx) {
+void server_drained(void *ctx) {
     server *s = ctx;
     dx_loop_stop(s->loop);
     add(s, DRAINED, 1);
 }
 
 static void drain(server *s) {
-    dx_listener_drain(s->listener, grace_given, on_drained, s);
+    dx_listener_drain(s->listener, how_given, grace_given, server_drained, s);
 }
 
 void server_drain(server *s, dx_nanos grace) {
     grace_given = grace;
+    how_given = DX_DRAIN_NOW;
+    server_run(s, drain);
+}
+
+void server_drain_politely(server *s, dx_nanos grace) {
+    grace_given = grace;
+    how_given = DX_DRAIN_POLITE;
     server_run(s, drain);
 }
 

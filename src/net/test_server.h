@@ -7,6 +7,7 @@
 //   /empty     204    /none  304 with a length  /continue asks for the body, then as /echo
 //   /drop      cut from `begin`                 /refuse   NULL from `begin`
 //   /fields    200 with a head of 100 KB        /close    200 that asks for the end
+//   /peer      200 with the peer and the endpoint's tag
 #ifndef DX_NET_TEST_SERVER_H
 #define DX_NET_TEST_SERVER_H
 
@@ -35,6 +36,7 @@ typedef struct server {
     dx_loop *loop;
     dx_listener *listener;
     dx_listener_options options;
+    int fd; // listens; the listener's
     uint16_t port;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -47,9 +49,13 @@ typedef struct server {
 } server;
 
 void server_start(server *s, const dx_http_limits *limits);
+// The same behind `endpoint`, whose descriptor is not looked at: it listens at `address`.
+void server_start_at(server *s, const dx_http_limits *limits, const char *address, const dx_endpoint *endpoint);
 // Drains with this grace, joins the thread, checks that every stream that began was closed and no descriptor is left.
 void server_stop(server *s, dx_nanos grace);
 void server_drain(server *s, dx_nanos grace); // only begins it
+void server_drain_politely(server *s, dx_nanos grace);
+void server_drained(void *ctx); // what a drain that a test begins by itself calls
 void server_await(server *s, server_count count, size_t at_least);
 size_t server_counted(server *s, server_count count);
 void server_release(server *s, size_t waiting);    // answers the n-th request at /wait, counted from 0

@@ -40,7 +40,7 @@ extern const dx_section dx_server_section;
 // Reads the section and what `options` overrides; complains of what the schema can't say.
 dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definition *definition, const dx_app_options *options,
                            dx_diags *diags) DX_MUST_USE;
-bool dx_address_is_loopback(const char *host);
+bool dx_host_is_loopback(const char *host);
 
 // --- the root secret -----------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ static dx_status copy_text(reader *r, const char *name, dx_slice *out) {
     return out->data ? DX_OK : DX_NO_MEMORY;
 }
 
-bool dx_address_is_loopback(const char *host) {
+bool dx_host_is_loopback(const char *host) {
     struct in_addr four;
     struct in6_addr six;
     if (strcmp(host, "localhost") == 0) return true;
@@ -224,7 +224,7 @@ static dx_status read_cors(reader *r) {
 // ----------------------------------------------------------------------------------------------------------------------------
 
 static void check_exposure(reader *r, const dx_app_options *options) {
-    if (r->out->production || !r->out->host || dx_address_is_loopback(r->out->host)) return;
+    if (r->out->production || !r->out->host || dx_host_is_loopback(r->out->host)) return;
     if (options->listen)
         dx_diags_add(r->diags, DX_INVALID, (dx_slice){NULL, 0},
                      "--listen %s: development mode shows the inside of errors and serves this machine alone; use 127.0.0.1, or "

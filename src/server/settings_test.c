@@ -78,9 +78,9 @@ static void the_command_line_is_checked_like_the_definition(void **state) {
 
 static void loopback_addresses_are_known(void **state) {
     (void)state;
-    assert_true(dx_address_is_loopback("127.0.0.1") && dx_address_is_loopback("127.9.9.9") && dx_address_is_loopback("::1"));
-    assert_true(dx_address_is_loopback("localhost"));
-    assert_false(dx_address_is_loopback("0.0.0.0") || dx_address_is_loopback("::") || dx_address_is_loopback("10.0.0.1"));
+    assert_true(dx_host_is_loopback("127.0.0.1") && dx_host_is_loopback("127.9.9.9") && dx_host_is_loopback("::1"));
+    assert_true(dx_host_is_loopback("localhost"));
+    assert_false(dx_host_is_loopback("0.0.0.0") || dx_host_is_loopback("::") || dx_host_is_loopback("10.0.0.1"));
 }
 
 // --- the secret
