@@ -1,4 +1,4 @@
-// The socket side of a connection, on uv_poll and plain recv/send: one system call each a request, and errors as the kernel says them.
+// The carrying side of a connection, on uv_poll and its transport.
 //
 // What uv_poll waits for is changed as late as possible, because each change costs two calls of epoll_ctl: a connection whose input
 // nobody wants stays registered for reading until input does come.
@@ -10,33 +10,82 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "net/http1.h"
 #include "net/listener.h"
+#include "net/tls.h"
 
-static void on_event(uv_poll_t *poll, int status, int events);
+static void on_closed(uv_handle_t *handle);
 static void on_timer(dx_timer *timer);
 
-dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const dx_address *peer, uint16_t tag) {
-    dx_connection *c = dx_memory_zalloc(1, protocol->size);
-    if (!c || uv_poll_init(dx_loop_uv(listener->loop), &c->poll, fd) != 0) {
+// Room for every protocol that the connection may come to speak.
+static size_t room_for(const dx_listener *listener) {
+    size_t http2 = listener->http2 ? listener->http2->size : 0;
+    return http2 > dx_http1_protocol.size ? http2 : dx_http1_protocol.size;
+}
+
+dx_status dx_connection_create(dx_connection **out, dx_listener *listener, int fd, const dx_address *peer) {
+    dx_connection *c = dx_memory_zalloc(1, room_for(listener));
+    if (!c || (fd >= 0 && uv_poll_init(dx_loop_uv(listener->loop), &c->poll, fd) != 0)) {
         dx_memory_free(c);
-        (void)close(fd);
+        if (fd >= 0) (void)close(fd);
         return DX_NO_MEMORY;
     }
     c->listener = listener;
-    c->protocol = protocol;
+    c->transport = &dx_plain_transport;
     c->fd = fd;
     c->timer.fire = on_timer;
     c->last_link = &c->answered;
-    c->tag = tag;
     c->newcomer = listener->draining;
-    dx_address_text(peer, c->peer);
-    c->peer_size = (uint8_t)strlen(c->peer);
+    c->opening = DX_OPENING_YIELD;
+    dx_connection_set_peer(c, peer);
     listener->connections++;
     dx_listener_link(listener, c, false);
-    protocol->init(c);
-    dx_connection_enter(c);
-    dx_connection_leave(c);
+    *out = c;
     return DX_OK;
+}
+
+void dx_connection_set_peer(dx_connection *c, const dx_address *peer) {
+    dx_address_text(peer, c->peer);
+    c->peer_size = (uint8_t)strlen(c->peer);
+}
+
+// --- opening ---------------------------------------------------------------------------------------------------------------
+
+void dx_connection_speak(dx_connection *c, const dx_protocol *protocol, dx_slice first_bytes) {
+    memset(c + 1, 0, protocol->size - sizeof *c);
+    c->protocol = protocol;
+    protocol->init(c);
+    if (first_bytes.size) protocol->input(c, first_bytes);
+}
+
+static void choose_protocol(dx_connection *c) {
+    const dx_tls_facts *facts = c->transport->facts ? c->transport->facts(c) : NULL;
+    bool http2 = facts && facts->http2 && c->listener->http2;
+    dx_connection_speak(c, http2 ? c->listener->http2 : &dx_http1_protocol, dx_slice_of(NULL, 0));
+}
+
+// Takes the opening as far as it goes now.
+static void open_further(dx_connection *c) {
+    const dx_transport *transport;
+    dx_opening opening = DX_OPENING_DONE;
+    do {
+        transport = c->transport;
+        if (transport->open) opening = transport->open(c);
+    } while (opening == DX_OPENING_DONE && c->transport != transport);
+    c->opening = (uint8_t)opening;
+    c->reading = opening == DX_OPENING_READ;
+    c->room = opening == DX_OPENING_WRITE;
+    if (opening == DX_OPENING_DONE)
+        choose_protocol(c);
+    else if (opening == DX_OPENING_FAILED)
+        c->broken = true;
+}
+
+void dx_connection_begin(dx_connection *c) {
+    dx_connection_enter(c);
+    c->deadline = dx_loop_now(c->listener->loop) + c->listener->options.limits.head_time;
+    open_further(c);
+    dx_connection_leave(c);
 }
 
 // --- output ----------------------------------------------------------------------------------------------------------------
@@ -87,21 +136,6 @@ static void enqueue(dx_connection *c, const char *data, size_t size) {
     c->queue_size += (uint32_t)size;
 }
 
-static ssize_t transmit(dx_connection *c, const dx_slice *pieces, unsigned count) {
-    ssize_t sent;
-    do {
-        if (count == 1) {
-            sent = send(c->fd, pieces[0].data, pieces[0].size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        } else {
-            struct iovec iov[3];
-            for (unsigned i = 0; i < count; i++) iov[i] = (struct iovec){(void *)pieces[i].data, pieces[i].size};
-            struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
-            sent = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        }
-    } while (sent < 0 && errno == EINTR);
-    return sent;
-}
-
 static size_t take(size_t *sent, size_t size) {
     size_t taken = *sent < size ? *sent : size;
     *sent -= taken;
@@ -147,7 +181,7 @@ void dx_connection_flush(dx_connection *c) {
     if (c->lent.size) pieces[count++] = c->lent;
     if (count == 0 || c->broken) return;
     bool waited = dx_connection_pending(c);
-    ssize_t sent = transmit(c, pieces, count);
+    ssize_t sent = c->transport->send(c, pieces, count);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
         c->unsendable = true;
         break_off(c);
@@ -219,23 +253,33 @@ static void end_answered(dx_connection *c, bool sent) {
 
 // --- input -----------------------------------------------------------------------------------------------------------------
 
+static bool holds_input(const dx_connection *c) {
+    return c->transport->holds_input && c->transport->holds_input(c);
+}
+
+static ssize_t peek(dx_connection *c) {
+    char byte;
+    return c->transport->peek ? c->transport->peek(c) : recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
 // Input that nobody wants now: what is it? More requests wait in the kernel; the peer's end of sending and its going away are noted.
 static void look(dx_connection *c, int events) {
-    char byte;
     if (events & (UV_DISCONNECT | UV_PRIORITIZED)) c->hung = true;
-    ssize_t size = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (size == 0)
-        c->hung = c->eof = true;
-    else if (size > 0)
+    ssize_t size = peek(c);
+    if (size == 0) {
+        c->hung = true;
+        c->eof = !holds_input(c);
+    } else if (size > 0) {
         c->unwanted = true;
-    else if (errno != EAGAIN && errno != EINTR)
+    } else if (errno != EAGAIN && errno != EINTR) {
         break_off(c);
+    }
     if (events & UV_PRIORITIZED) break_off(c); // urgent data or an error; neither is HTTP
 }
 
 static void receive(dx_connection *c) {
     dx_listener *listener = c->listener;
-    ssize_t size = recv(c->fd, listener->input, DX_INPUT_SIZE, MSG_DONTWAIT);
+    ssize_t size = c->transport->receive(c, listener->input, DX_INPUT_SIZE);
     if (size > 0) {
         if (DX_LIKELY(!c->lingering))
             c->protocol->input(c, dx_slice_of(listener->input, (size_t)size));
@@ -249,12 +293,10 @@ static void receive(dx_connection *c) {
     }
 }
 
-static void on_event(uv_poll_t *poll, int status, int events) {
-    dx_connection *c = DX_CONTAINER_OF(poll, dx_connection, poll);
+void dx_connection_event(dx_connection *c, int events) {
     dx_connection_enter(c);
-    if (DX_UNLIKELY(status < 0)) {
-        c->interest = 0; // libuv has stopped waiting
-        break_off(c);
+    if (DX_UNLIKELY(c->opening)) {
+        if (c->opening != DX_OPENING_YIELD) open_further(c);
     } else if (events & ~UV_WRITABLE) {
         if (DX_LIKELY(c->reading))
             receive(c);
@@ -264,16 +306,35 @@ static void on_event(uv_poll_t *poll, int status, int events) {
     dx_connection_leave(c);
 }
 
+static void on_event(uv_poll_t *poll, int status, int events) {
+    dx_connection *c = DX_CONTAINER_OF(poll, dx_connection, poll);
+    if (DX_UNLIKELY(status < 0)) {
+        c->interest = 0; // libuv has stopped waiting
+        dx_connection_enter(c);
+        break_off(c);
+        dx_connection_leave(c);
+        return;
+    }
+    dx_connection_event(c, events);
+}
+
 // --- waiting ---------------------------------------------------------------------------------------------------------------
 
 static void wait_for(dx_connection *c, int interest) {
     if (interest == c->interest) return;
     c->interest = (uint8_t)interest;
-    int failed = interest ? uv_poll_start(&c->poll, interest, on_event) : uv_poll_stop(&c->poll);
+    int failed = DX_UNLIKELY(c->transport->wait != NULL) ? c->transport->wait(c, interest)
+                 : interest                              ? uv_poll_start(&c->poll, interest, on_event)
+                                                         : uv_poll_stop(&c->poll);
     if (failed) c->broken = true;
 }
 
 static void update_interest(dx_connection *c) {
+    if (DX_UNLIKELY(c->opening)) {
+        // In vain while it yields, but then nobody sleeps either.
+        if (c->opening != DX_OPENING_YIELD) wait_for(c, c->room ? UV_WRITABLE : UV_READABLE);
+        return;
+    }
     int interest = dx_connection_pending(c) ? UV_WRITABLE : 0;
     if (c->reading) {
         c->unwanted = false;
@@ -303,7 +364,7 @@ static void on_timer(dx_timer *timer) {
         return;
     }
     dx_connection_enter(c);
-    if (c->lingering || dx_connection_pending(c))
+    if (c->opening || c->lingering || dx_connection_pending(c))
         break_off(c);
     else
         c->protocol->timeout(c);
@@ -321,15 +382,18 @@ static void linger(dx_connection *c) {
     c->lingering = c->reading = true;
     c->idle = false;
     c->deadline = dx_loop_now(c->listener->loop) + DX_LINGER_TIME;
-    if (c->eof || shutdown(c->fd, SHUT_WR) != 0) c->broken = true;
+    if (c->eof || c->transport->end(c) != 0) c->broken = true;
 }
 
 static void rest(dx_connection *c) {
+    if (DX_UNLIKELY(c->opening)) return; // open_further has said what it waits for
     if (c->finish && !dx_connection_pending(c)) {
-        if (c->finish == DX_FINISH_CLOSE)
+        if (c->finish == DX_FINISH_CLOSE) {
+            if (c->transport != &dx_plain_transport) (void)c->transport->end(c); // closing says it all but for a TLS peer
             c->broken = true;
-        else if (!c->lingering)
+        } else if (!c->lingering) {
             linger(c);
+        }
     } else if (dx_connection_pending(c)) {
         c->reading = c->idle = false;
         c->deadline = c->progress + c->listener->options.limits.write_stall;
@@ -343,7 +407,7 @@ void dx_connection_leave(dx_connection *c) {
     do {
         dx_connection_flush(c);
         if (!c->broken && !dx_connection_pending(c)) end_answered(c, true);
-    } while (!c->broken && !c->finish && !dx_connection_pending(c) && c->protocol->advance(c));
+    } while (!c->broken && !c->finish && !dx_connection_pending(c) && !c->opening && c->protocol->advance(c));
     c->entered = false;
     if (!c->broken) rest(c);
     if (!c->broken) update_interest(c);
@@ -352,6 +416,7 @@ void dx_connection_leave(dx_connection *c) {
         return;
     }
     update_timer(c);
+    if (c->opening == DX_OPENING_YIELD || (c->reading && holds_input(c))) dx_connection_touch(c);
     if (c->idle || c->idle != c->listed_idle) {
         dx_listener_unlink(c->listener, c);
         dx_listener_link(c->listener, c, c->idle);
@@ -369,9 +434,14 @@ void dx_connection_touch(dx_connection *c) {
 void dx_connection_resume(dx_connection *c) {
     c->touched = false;
     if (c->closed) {
-        dx_memory_free(c);
+        on_closed((uv_handle_t *)&c->poll);
     } else if (!c->dead) {
         dx_connection_enter(c);
+        if (DX_UNLIKELY(c->opening)) {
+            if (c->opening == DX_OPENING_YIELD) open_further(c);
+        } else if (c->reading && holds_input(c)) {
+            receive(c);
+        }
         dx_connection_leave(c);
     }
 }
@@ -379,10 +449,25 @@ void dx_connection_resume(dx_connection *c) {
 static void on_closed(uv_handle_t *handle) {
     dx_connection *c = DX_CONTAINER_OF(handle, dx_connection, poll);
     dx_listener *listener = c->listener;
-    listener->closing--;
     c->closed = true;
-    if (!c->touched) dx_memory_free(c);
+    if (c->touched) return; // freed when resumed
+    listener->closing--;
+    dx_memory_free(c);
     dx_listener_check_drained(listener);
+}
+
+static void close_handle(dx_connection *c) {
+    c->listener->closing++;
+    if (c->transport->close) c->transport->close(c);
+    if (c->fd >= 0) {
+        uv_close((uv_handle_t *)&c->poll, on_closed);
+        (void)close(c->fd);
+        return;
+    }
+    c->closed = true; // freed at the end of the turn, as callers may still look at it
+    c->dead = false;
+    dx_connection_touch(c);
+    c->dead = true;
 }
 
 void dx_connection_cut(dx_connection *c) {
@@ -393,12 +478,10 @@ void dx_connection_cut(dx_connection *c) {
     dx_timer_stop(listener->loop, &c->timer);
     dx_listener_unlink(listener, c);
     listener->connections--;
-    listener->closing++;
-    uv_close((uv_handle_t *)&c->poll, on_closed);
-    (void)close(c->fd);
+    close_handle(c);
     for (dx_stream *stream = c->answered; stream; stream = stream->next) {
         if (!stream->next) stream->bytes -= unsent < stream->bytes ? unsent : stream->bytes;
     }
     end_answered(c, unsent == 0 && !c->unsendable);
-    c->protocol->cut(c);
+    if (c->protocol) c->protocol->cut(c);
 }

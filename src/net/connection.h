@@ -1,5 +1,11 @@
-// The socket side of a connection: reading, sending, waiting, closing. What the bytes mean is its protocol's business (http1.c; HTTP/2
-// later), which it knows as a `dx_protocol` alone; a protocol's own struct begins with a dx_connection and is one piece of memory with it.
+// The carrying side of a connection: reading, sending, waiting, closing. How bytes travel is its transport's business (net/transport.h);
+// what they mean is its protocol's (http1.c, http2.c), which it knows as a `dx_protocol` alone. A protocol's own struct begins with a
+// dx_connection and is one piece of memory with it: a connection is made with room for the largest, so that it can change its language
+// (dx_connection_speak) while streams, lists and libuv hold pointers to it.
+//
+// A life. dx_connection_create → what the endpoint asks for is set (transport, TLS, tag) → dx_connection_begin → *opening*: transport->open
+// is called until it is done; a transport may put another one in its place as it is (a PROXY header, then TLS), which then opens →
+// speaking: HTTP/2 when ALPN chose it, else HTTP/1.1, which changes to HTTP/2 when its preface comes.
 //
 // Output. Small writes gather in the worker's one output buffer, which belongs to one connection at a time, and go out in one system call
 // when the connection is left (or another one wants the buffer). What the kernel does not take is copied to the connection's own queue.
@@ -16,13 +22,17 @@
 
 #include "net/address.h"
 #include "net/http_server.h"
+#include "net/transport.h"
 
-typedef struct dx_connection dx_connection;
-
+// A language that a connection speaks. A new one: a struct that begins with a dx_connection, this table, a place in
+// dx_connection_create's `room` and in whoever chooses it; its streams get a dx_stream_wire (net/stream.h). All of it is called between
+// dx_connection_enter and dx_connection_leave, but for `cut`.
 typedef struct dx_protocol {
-    size_t size;
+    size_t size; // of its struct
+    // The struct behind the dx_connection is zeroed. Cannot fail: what needs memory is made when the first bytes come.
     void (*init)(dx_connection *connection);
-    // Bytes from the peer; they live only during the call. Called only while `reading`.
+    // Bytes from the peer; they live only during the call. Called only while `reading`, and right after `init` for bytes that came before
+    // the protocol was chosen. Must take all of them (keep what it cannot use yet).
     void (*input)(dx_connection *connection, dx_slice bytes);
     // Everything written is with the kernel: go on with what waited for that. False when there was nothing to go on with. The peer's end
     // of sending is to be looked for in `eof`.
@@ -47,14 +57,17 @@ typedef enum dx_finish {
 #define DX_PEER_TEXT_CAP 56          // "[IPv6]:port"
 
 struct dx_connection {
-    uv_poll_t poll;
+    uv_poll_t poll; // in use when `fd` is not -1
     dx_timer timer;
     dx_nanos deadline; // DX_NEVER: none; the timer may fire earlier and looks here
     dx_nanos progress; // when the peer last took bytes
     dx_nanos waiting;  // since when output waits for it
     uint64_t taken;    // bytes it took since then
     dx_listener *listener;
-    const dx_protocol *protocol;
+    const dx_protocol *protocol; // NULL while opening
+    const dx_transport *transport;
+    void *tls;                        // the TLS transport's own
+    struct dx_loopback *loopback;     // the loopback transport's own
     dx_connection *prev, *next;       // in the listener's list of idle or of busy ones
     dx_connection *next_touched;      // in the listener's list
     dx_stream *answered, **last_link; // streams whose responses may not be with the kernel yet, oldest first
@@ -62,11 +75,12 @@ struct dx_connection {
     uint32_t queue_at, queue_size, queue_capacity;
     uint32_t lingered; // bytes read and thrown away
     dx_slice lent;     // output by reference, behind the queue
-    int fd;
-    uint8_t interest; // what uv_poll waits for
-    uint8_t finish;   // a dx_finish
+    int fd;            // -1: none (loopback)
+    uint16_t tag;      // the endpoint's, for request heads
+    uint8_t interest;  // what is waited for
+    uint8_t finish;    // a dx_finish
+    uint8_t opening;   // a dx_opening; DX_OPENING_DONE: it speaks
     uint8_t peer_size;
-    uint16_t tag; // the endpoint's
     bool entered : 1, touched : 1, closed : 1, dead : 1;
     bool idle : 1, listed_idle : 1;
     bool reading : 1;    // the protocol takes input
@@ -77,12 +91,21 @@ struct dx_connection {
     bool unsendable : 1; // output was lost
     bool newcomer : 1;   // accepted when the listener was closing already
     bool lingering : 1;  // our side is ended; input is thrown away
+    bool room : 1;       // the transport, opening, waits for room to send
     char peer[DX_PEER_TEXT_CAP];
 };
 
-// Takes over `fd` (closes it on failure).
-dx_status dx_connection_create(dx_listener *listener, const dx_protocol *protocol, int fd, const dx_address *peer,
-                               uint16_t tag) DX_MUST_USE;
+// A connection over the plain transport, alive but not begun. Takes over `fd` (closes it on failure); -1: none, for a transport that has a
+// `wait` of its own, which the caller sets. Then dx_connection_begin, or dx_connection_cut.
+dx_status dx_connection_create(dx_connection **out, dx_listener *listener, int fd, const dx_address *peer) DX_MUST_USE;
+void dx_connection_begin(dx_connection *connection); // opens it; may destroy it
+// Another peer than the socket's, as a PROXY header has it. While opening.
+void dx_connection_set_peer(dx_connection *connection, const dx_address *peer);
+// Changes the protocol: `protocol` begins afresh and takes `first_bytes`, which may lie in the old one's memory no more. The old one has
+// freed what it holds and must not touch its state afterwards. While entered.
+void dx_connection_speak(dx_connection *connection, const dx_protocol *protocol, dx_slice first_bytes);
+// For transports without a descriptor: what they were asked to wait for (UV_READABLE …) has come. May destroy the connection.
+void dx_connection_event(dx_connection *connection, int events);
 void dx_connection_enter(dx_connection *connection);
 void dx_connection_leave(dx_connection *connection);
 // Has the connection entered and left at the end of the turn, unless that is about to happen anyway.

@@ -73,10 +73,8 @@ static void on_head(dx_http1 *h) {
         dx_http1_reject(h, stream, status, h->parser.reason);
         return;
     }
-    // A copy, because the stream may outlive its connection.
-    stream->head.tag = c->tag;
-    stream->head.peer = dx_arena_copy(stream->arena, dx_slice_of(c->peer, c->peer_size));
-    if (!stream->head.peer.data) {
+    stream->head.version = h->parser.http10 ? 10 : 11;
+    if (dx_stream_know(stream) != DX_OK) {
         dx_http1_reject(h, stream, DX_NO_MEMORY, "no memory for the request");
         return;
     }
@@ -118,7 +116,7 @@ static void on_body(dx_http1 *h) {
             fail_request(h, DX_TOO_LARGE, DX_TOO_LARGE, "the body is too large");
             return;
         }
-        c->listener->options.ops->body(h->stream->owner, h->parser.piece);
+        dx_stream_deliver(h->stream, h->parser.piece);
     } else if ((h->discarded += h->parser.piece.size) > DX_HTTP1_DISCARD_CAP) {
         c->finish = DX_FINISH_LINGER;
     }
@@ -134,20 +132,49 @@ static void on_end(dx_http1 *h) {
         request_done(h);
 }
 
+// Prior knowledge of HTTP/2 (RFC 9113 section 3.3), which is for connections in the clear. True: `h` is no more.
+static bool change_to_http2(dx_http1 *h, dx_slice rest) {
+    dx_connection *c = &h->connection;
+    const dx_protocol *http2 = c->listener->http2;
+    if (!h->parser.preface || !http2 || h->requests > 0 || c->transport->facts) return false;
+    dx_http1_parser_deinit(&h->parser); // nothing is saved before the first request
+    dx_connection_speak(c, http2, DX_SLICE(DX_HTTP2_PREFACE));
+    if (rest.size && !c->broken && !c->finish) http2->input(c, rest);
+    return true;
+}
+
+// Whether the owner has as much of the body as it may have unconsumed. A body that is there whole may end all the same.
+static bool is_full(const dx_http1 *h) {
+    return h->reading_body && h->stream && !dx_stream_window_open(h->stream) && (h->parser.chunked || h->parser.left > 0);
+}
+
 static bool may_parse(const dx_http1 *h) {
     const dx_connection *c = &h->connection;
     if (h->stream && !h->reading_body) return false;
+    if (is_full(h)) return false;
     return !c->broken && !c->finish && !dx_connection_pending(c) && h->turn < c->listener->options.limits.pipelined;
 }
 
-static void consume(dx_http1 *h, dx_slice *input) {
+// The next event; of a body's bytes the parser is shown no more than the owner has room for.
+static dx_http1_event next_event(dx_http1 *h, dx_slice *input) {
+    size_t room = h->reading_body && h->stream ? DX_BODY_WINDOW - h->stream->unconsumed : SIZE_MAX;
+    if (DX_LIKELY(input->size <= room)) return dx_http1_next(&h->parser, input);
+    dx_slice part = dx_slice_of(input->data, room);
+    dx_http1_event event = dx_http1_next(&h->parser, &part);
+    *input = dx_slice_from(*input, room - part.size);
+    return event;
+}
+
+// Another client than it was taken for has its connection changed, and then `h` is no more: false.
+static bool consume(dx_http1 *h, dx_slice *input) {
     h->held = false;
     while (may_parse(h)) {
         bool fresh = dx_http1_parser_idle(&h->parser);
-        switch (dx_http1_next(&h->parser, input)) {
+        switch (next_event(h, input)) {
         case DX_HTTP1_MORE:
+            if (input->size) break;                                               // the owner had no room for all of it
             if (fresh && !dx_http1_parser_idle(&h->parser)) h->since = now_of(h); // the head's time runs from its first byte
-            return;
+            return true;
         case DX_HTTP1_HEAD:
             on_head(h);
             break;
@@ -158,19 +185,22 @@ static void consume(dx_http1 *h, dx_slice *input) {
             on_end(h);
             break;
         case DX_HTTP1_ERROR:
+            if (change_to_http2(h, *input)) return false;
             if (h->reading_body && !h->stream)
                 h->connection.finish = DX_FINISH_LINGER; // answered already
             else
                 fail_request(h, DX_BAD_REQUEST, h->parser.status, h->parser.reason);
-            return;
+            return true;
         }
     }
     h->held = true;
+    if (is_full(h)) h->paused = now_of(h);
+    return true;
 }
 
 static void input(dx_connection *c, dx_slice bytes) {
     dx_http1 *h = dx_http1_of(c);
-    consume(h, &bytes);
+    if (!consume(h, &bytes)) return;
     if (DX_LIKELY(bytes.size == 0) || c->finish || c->broken) return;
     h->saved = dx_memory_alloc(bytes.size);
     if (!h->saved) {
@@ -182,12 +212,20 @@ static void input(dx_connection *c, dx_slice bytes) {
     h->saved_size = (uint32_t)bytes.size;
 }
 
+// The wait was for us: it does not count against the peer.
+static void end_pause(dx_http1 *h) {
+    h->since = now_of(h);
+    h->body_from += h->since - h->paused;
+    h->paused = 0;
+}
+
 // Goes on where parsing was held, with what was read already; that may be nothing, and yet a request's end be due.
 static bool advance_held(dx_http1 *h) {
     if (!h->held || !may_parse(h)) return false;
+    if (h->paused) end_pause(h);
     dx_slice rest = dx_slice_of(h->saved + h->saved_at, h->saved_size - h->saved_at);
     if (!h->saved) rest = dx_slice_of("", 0);
-    consume(h, &rest);
+    if (!consume(h, &rest)) return true;
     h->saved_at = h->saved_size - (uint32_t)rest.size;
     if (rest.size == 0) drop_saved(h);
     return true;
@@ -224,6 +262,7 @@ static dx_nanos deadline(const dx_http1 *h) {
     const dx_http_limits *limits = &h->connection.listener->options.limits;
     // While the peer was still taking our answer, it was neither idle nor stalling.
     dx_nanos since = h->since > h->connection.progress ? h->since : h->connection.progress;
+    if (h->paused) return DX_NEVER;
     if (h->reading_body) {
         bool told_to_wait = h->stream && h->parser.expects && !h->continued && h->parser.body == 0;
         return told_to_wait ? DX_NEVER : since + limits->body_stall;

@@ -30,6 +30,7 @@ typedef struct dx_http1 {
     bool chunked;       // it is written in chunks
     dx_nanos since;     // of the state that has a timeout: head, body, idle
     dx_nanos body_from; // when the body began to be owed
+    dx_nanos paused;    // since when the body is held because its owner has enough of it; 0: it is not
     uint64_t discarded;
 } dx_http1;
 

@@ -143,13 +143,19 @@ static dx_http1_event fail_method(dx_http1_parser *parser, const char *data, con
     return fail(parser, DX_NOT_IMPLEMENTED, "the method is not known here");
 }
 
+// llhttp has seen the greeting of HTTP/2 up to its last byte.
+static dx_http1_event fail_preface(dx_http1_parser *parser, dx_slice *input) {
+    size_t used = (size_t)(llhttp_get_error_pos(&parser->llhttp) - input->data);
+    parser->preface = parser->blank == 0 && parser->partial_size + used == sizeof DX_HTTP2_PREFACE - 1;
+    *input = dx_slice_from(*input, used);
+    return fail(parser, DX_VERSION_NOT_SUPPORTED, "HTTP/2 is not spoken here");
+}
+
 static dx_http1_event fail_llhttp(dx_http1_parser *parser, llhttp_errno_t error, const char *data) {
     const char *at = llhttp_get_error_pos(&parser->llhttp);
     switch (error) {
     case HPE_USER:
         return fail(parser, parser->status, parser->reason);
-    case HPE_PAUSED_H2_UPGRADE:
-        return fail(parser, DX_VERSION_NOT_SUPPORTED, "HTTP/2 is not spoken on this port");
     case HPE_INVALID_VERSION: // also what stands behind a good one
         if (parser->llhttp.http_major == 1 && parser->llhttp.http_minor <= 1)
             return fail(parser, DX_BAD_REQUEST, "the request line is malformed");
@@ -204,6 +210,7 @@ static dx_http1_event next_head(dx_http1_parser *parser, dx_slice *input) {
         parser->stage = parser->chunked ? STAGE_CHUNKS : STAGE_BODY;
         return DX_HTTP1_HEAD;
     }
+    if (error == HPE_PAUSED_H2_UPGRADE) return fail_preface(parser, input);
     if (error != HPE_OK) return fail_llhttp(parser, error, data);
     *input = dx_slice_from(*input, size);
     if (!keep_partial(parser, data, size)) return fail(parser, DX_NO_MEMORY, "no memory for the head");

@@ -23,6 +23,8 @@ typedef enum dx_http1_event {
 // beyond eight for each byte of content: sizes, extensions and trailers together.
 #define DX_HTTP1_EXTENSION_CAP 256
 #define DX_HTTP1_FRAMING_CAP   16384
+// What a client of HTTP/2 sends first (RFC 9113 section 3.4).
+#define DX_HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 typedef struct dx_http1_parser {
     llhttp_t llhttp;
@@ -44,6 +46,7 @@ typedef struct dx_http1_parser {
     bool keep_alive; // as the client asked for
     bool chunked;
     bool expects; // 100-continue
+    bool preface; // at DX_HTTP1_ERROR: not a request, but the greeting of HTTP/2, whole; the input stands behind it
 } dx_http1_parser;
 
 void dx_http1_parser_init(dx_http1_parser *parser, const dx_http_limits *limits);

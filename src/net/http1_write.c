@@ -160,7 +160,7 @@ static void begin(dx_stream *stream, const dx_response_head *head) {
 static bool write_piece(dx_stream *stream, dx_slice piece) {
     dx_connection *c = stream->connection;
     dx_http1 *h = dx_http1_of(c);
-    if (stream->bodiless || piece.size == 0) return true;
+    if (stream->bodiless) return true;
     if (dx_connection_pending(c) && dx_connection_unsent(c) > DX_HTTP1_WAITING_CAP) {
         stream->blocked = true;
         return false;
@@ -206,6 +206,10 @@ static void want_body(dx_stream *stream) {
     send_now(c);
 }
 
+static void consume(dx_stream *stream) {
+    if (dx_http1_of(stream->connection)->held) dx_connection_touch(stream->connection);
+}
+
 const dx_stream_wire dx_http1_wire = {
     .respond = respond,
     .begin = begin,
@@ -213,6 +217,7 @@ const dx_stream_wire dx_http1_wire = {
     .finish = finish,
     .drop = drop,
     .want_body = want_body,
+    .consume = consume,
 };
 
 void dx_http1_reject(dx_http1 *h, dx_stream *stream, dx_status why, const char *reason) {

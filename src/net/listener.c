@@ -135,7 +135,10 @@ static void take_connection(dx_doorway *door, int fd, const dx_address *address)
         (void)close(fd);
         return;
     }
-    (void)!dx_connection_create(listener, &dx_http1_protocol, fd, address, door->endpoint.tag); // without memory it is closed
+    dx_connection *c;
+    if (dx_connection_create(&c, listener, fd, address) != DX_OK) return; // without memory it is closed
+    c->tag = door->endpoint.tag;
+    dx_connection_begin(c);
 }
 
 typedef enum accepted { ACCEPTED, NOBODY, NOT_NOW } accepted;

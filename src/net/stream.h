@@ -5,14 +5,28 @@
 
 #include "net/connection.h"
 
-// What a protocol does for a stream whose connection lives. Each is called in the right state only: stream.c sees to it.
+// Bytes of an open regular file that are to be sent.
+typedef struct dx_file_part {
+    int fd; // -1: none
+    int64_t offset;
+    int64_t left;
+} dx_file_part;
+
+// What a protocol does for a stream whose connection lives. Each is called in the right state only: stream.c sees to it. `answered` and
+// `begun` are set already. None may call the owner back from inside.
 typedef struct dx_stream_wire {
+    // The whole response. Its stream ends (dx_stream_end) once the response is with the kernel.
     void (*respond)(dx_stream *stream, const dx_response_head *head, dx_slice body);
+    // Likewise, the body being stream->file, whose descriptor the stream keeps and closes.
+    void (*respond_file)(dx_stream *stream, const dx_response_head *head);
+    // The head of a piecewise response, or of a tunnel (stream->tunnel).
     void (*begin)(dx_stream *stream, const dx_response_head *head);
+    // A piece of it, not empty; false: nothing was taken, and `blocked` is set: the owner's `writable` is due when there is room.
     bool (*write)(dx_stream *stream, dx_slice piece);
-    void (*finish)(dx_stream *stream);
+    void (*finish)(dx_stream *stream); // with stream->trailers, if any
     void (*drop)(dx_stream *stream);
-    void (*want_body)(dx_stream *stream);
+    void (*want_body)(dx_stream *stream); // 100 Continue, if it is waited for
+    void (*consume)(dx_stream *stream);   // stream->unconsumed has become less
 } dx_stream_wire;
 
 struct dx_stream {
@@ -22,16 +36,29 @@ struct dx_stream {
     dx_arena *arena;
     void *owner;
     dx_stream *next;
-    uint64_t bytes; // of the response, written so far
-    bool began;     // the owner knows of it, so `closed` is due
-    bool begun;     // dx_stream_begin was called
-    bool answered;  // the owner has said its last word
-    bool blocked;   // `writable` is due
-    bool bodiless;  // the response being written has no body on the wire
+    uint64_t bytes;      // of the response, written so far
+    uint32_t unconsumed; // bytes of the body that the owner has been given and not said dx_stream_consume for
+    dx_file_part file;
+    const dx_fields *trailers; // to be sent; NULL: none
+    bool began;                // the owner knows of it, so `closed` is due
+    bool begun;                // dx_stream_begin was called
+    bool answered;             // the owner has said its last word
+    bool blocked;              // `writable` is due
+    bool bodiless;             // the response being written has no body on the wire
+    bool tunnel;               // agreed to
     dx_request_head head;
 };
 
 dx_stream *dx_stream_take(dx_listener *listener, dx_connection *connection, const dx_stream_wire *wire); // NULL without memory
+// Fills in of the head what the connection knows: secure, tag, peer and tls, copied as the stream may outlive the connection.
+dx_status dx_stream_know(dx_stream *stream) DX_MUST_USE;
+// Gives the owner a piece of the body and counts it against its window.
+void dx_stream_deliver(dx_stream *stream, dx_slice piece);
+static inline bool dx_stream_window_open(const dx_stream *stream) {
+    return stream->unconsumed < DX_BODY_WINDOW;
+}
+// Whether a field may come in trailers (RFC 9110 section 6.5.1): one that frames, routes, modifies or authenticates a request must not.
+bool dx_stream_trailer_allowed(dx_slice name);
 // Calls `closed` when it is due and gives the stream back.
 void dx_stream_end(dx_stream *stream, bool sent);
 // The connection or the request is no more: calls `abort`; the owner's answer will end the stream.

@@ -87,6 +87,7 @@ static void on_body(void *owner, dx_slice piece) {
     assert_false(a->done);
     add(a->server, BODY_BYTES, piece.size);
     dx_buffer_add(&a->body, piece);
+    dx_stream_consume(a->stream, piece.size);
 }
 
 static void add_large_field(answer *a) {

@@ -61,6 +61,7 @@ static void resume_with_body(call *c) {
 
 static void on_body(void *owner, dx_slice piece) {
     call *c = owner;
+    dx_stream_consume(c->stream, piece.size);
     if (c->answered || !TAKES_BODY(c) || dx_buffer_status(&c->body) != DX_OK) return;
     if (c->body.cap == 0) {
         c->body.cap = (size_t)cap_of(c);
