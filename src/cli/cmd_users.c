@@ -124,7 +124,8 @@ static int open_store(users *u, const user_action *action) {
         return failed("%s: %s", u->url.data, strerror(errno));
     dx_status status = dx_store_open(&u->store, u->url, &options, &u->findings);
     if (status == DX_OK) status = dx_store_migrate(u->store, dx_identity_tables, DX_IDENTITY_TABLE_COUNT, &report, &u->findings);
-    if (status == DX_OK) status = dx_accounts_init(&u->statements, u->store);
+    dx_keep *kept = status == DX_OK ? dx_keep_create(u->store) : NULL; // goes with the store
+    if (status == DX_OK) status = kept ? dx_accounts_init(&u->statements, kept) : DX_NO_MEMORY;
     if (status == DX_OK) return DX_EXIT_OK;
     if (!u->findings.count) return failed("%s: %s", u->url.data, dx_status_title(status));
     dx_print_findings(&u->findings);

@@ -140,7 +140,7 @@ static const plan plans[] = {
 
 enum { WHERE_CAP = 4 };
 
-static dx_status keep(const dx_statement **out, dx_store *store, const plan *from) {
+static dx_status keep(const dx_statement **out, dx_keep *kept, const plan *from) {
     static const dx_order by_id = {.column = 0};
     static const dx_order by_use[] = {{.column = DX_SESSION_LAST_USED_AT, .descending = true},
                                       {.column = DX_SESSION_ID, .descending = true}};
@@ -169,13 +169,13 @@ static dx_status keep(const dx_statement **out, dx_store *store, const plan *fro
         query.returning_count = from->table->column_count;
     }
     query.skip_existing = from->flags & SKIPPING;
-    return dx_statement_keep(out, store, &query);
+    return dx_statement_keep(out, kept, &query);
 }
 
-dx_status dx_accounts_init(dx_accounts *out, dx_store *store) {
+dx_status dx_accounts_init(dx_accounts *out, dx_keep *kept) {
     for (size_t i = 0; i < DX_COUNT_OF(plans); i++) {
         const dx_statement *statement = NULL;
-        dx_status status = keep(&statement, store, &plans[i]);
+        dx_status status = keep(&statement, kept, &plans[i]);
         if (status != DX_OK) return status;
         *(const dx_statement **)(void *)((char *)out + plans[i].at) = statement;
     }

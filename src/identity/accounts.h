@@ -96,7 +96,7 @@ typedef struct dx_accounts {
     const dx_statement *failures_old;           // time, limit → name
 } dx_accounts;
 
-dx_status dx_accounts_init(dx_accounts *out, dx_store *store) DX_MUST_USE;
+dx_status dx_accounts_init(dx_accounts *out, dx_keep *kept) DX_MUST_USE;
 
 // Rows into structs; text is copied into the arena. For a step's `row`.
 dx_status dx_account_read(dx_account *out, dx_arena *arena, const dx_row *row) DX_MUST_USE;

@@ -62,7 +62,7 @@ int fixture_set_up(void **state) {
     assert_int_equal(dx_identity_init(self, world.arena, DX_SLICE("a root secret of the tests, 32 b."), 1, NULL), DX_OK);
     self->clock = (dx_identity_clock){utc, monotonic};
     self->session = session_of;
-    assert_int_equal(dx_accounts_init(&self->statements, world.store), DX_OK);
+    assert_int_equal(dx_accounts_init(&self->statements, dx_keep_create(world.store)), DX_OK);
     return 0;
 }
 

@@ -178,7 +178,7 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
     dx_identity *self = state;
     (void)diags;
     if (!self) return DX_OK;
-    dx_status status = dx_accounts_init(&self->statements, dx_app_store(app));
+    dx_status status = dx_accounts_init(&self->statements, dx_app_keep(app));
     if (status == DX_OK) status = add_operations(self);
     if (status == DX_OK) status = dx_identity_describe_components(app);
     if (status == DX_OK) status = dx_app_add_filter(app, DX_STAGE_IDENTIFY, (dx_filter){&dx_bearer_filter, self});

@@ -47,7 +47,8 @@ void fixture_open(fixture *f, const char *definition) {
     dx_store_options options = DX_STORE_OPTIONS_INIT;
     status = dx_store_open(&f->store, DX_SLICE("sqlite::memory:"), &options, &f->diags);
     if (!status) status = dx_store_migrate(f->store, tables, count, NULL, &f->diags);
-    if (!status) status = dx_resources_prepare(f->set, f->arena, f->store, cursor_key);
+    dx_keep *kept = status ? NULL : dx_keep_create(f->store); // goes with the store
+    if (!status) status = kept ? dx_resources_prepare(f->set, f->arena, f->store, kept, cursor_key) : DX_NO_MEMORY;
     if (status) fail_msg("%s: %s", dx_status_name(status), fixture_findings(f, &f->diags));
 }
 

@@ -57,7 +57,7 @@ struct dx_keyed {
 
 // --- statements ------------------------------------------------------------------------------------------------------------
 
-static dx_status keep(answers *self, dx_store *store) {
+static dx_status keep(answers *self, dx_keep *kept) {
     static const dx_expr with_id = {.kind = DX_EXPR_COMPARE, .column = ID, .compare = DX_EQUAL, .param = 0, .param_count = 1};
     static const dx_expr is_over = {.kind = DX_EXPR_COMPARE, .column = EXPIRES, .compare = DX_LESS_EQUAL, .param = 0, .param_count = 1};
     static const dx_order oldest = {.column = EXPIRES};
@@ -77,10 +77,10 @@ static dx_status keep(answers *self, dx_store *store) {
     expired.order = &oldest;
     expired.order_count = 1;
     expired.limit_param = 1;
-    dx_status status = dx_statement_keep(&self->find, store, &find);
-    if (status == DX_OK) status = dx_statement_keep(&self->insert, store, &insert);
-    if (status == DX_OK) status = dx_statement_keep(&self->remove, store, &removal);
-    if (status == DX_OK) status = dx_statement_keep(&self->expired, store, &expired);
+    dx_status status = dx_statement_keep(&self->find, kept, &find);
+    if (status == DX_OK) status = dx_statement_keep(&self->insert, kept, &insert);
+    if (status == DX_OK) status = dx_statement_keep(&self->remove, kept, &removal);
+    if (status == DX_OK) status = dx_statement_keep(&self->expired, kept, &expired);
     return status;
 }
 
@@ -88,12 +88,12 @@ static void drop_lock(void *ctx) {
     pthread_mutex_destroy(ctx);
 }
 
-dx_status dx_resource_prepare_idempotency(dx_resource_set *set, dx_arena *arena, dx_store *store) {
+dx_status dx_resource_prepare_idempotency(dx_resource_set *set, dx_arena *arena, dx_keep *kept) {
     answers *self = DX_ARENA_NEW(arena, answers);
     if (!self || pthread_mutex_init(&self->lock, NULL) != 0) return DX_NO_MEMORY;
     set->answers = self;
     dx_status status = dx_arena_defer(arena, drop_lock, &self->lock);
-    return status == DX_OK ? keep(self, store) : status;
+    return status == DX_OK ? keep(self, kept) : status;
 }
 
 // --- keys ------------------------------------------------------------------------------------------------------------------

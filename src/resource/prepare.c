@@ -43,13 +43,13 @@ static dx_status shown_fill(dx_resource_plans *plans, const dx_resource *resourc
     return DX_OK;
 }
 
-static dx_status by_id_keep(dx_resource_plans *plans, const dx_resource *resource, dx_arena *arena, dx_store *store, bool scoped) {
+static dx_status by_id_keep(dx_resource_plans *plans, const dx_resource *resource, dx_arena *arena, dx_keep *kept, bool scoped) {
     dx_query query = DX_QUERY_INIT(DX_QUERY_SELECT, &resource->table);
     query.columns = plans->columns;
     query.column_count = resource->table.column_count;
     query.where = dx_resource_where_id(arena, resource, scoped, 0);
     if (!query.where) return DX_NO_MEMORY;
-    return dx_statement_keep(&plans->by_id[scoped], store, &query);
+    return dx_statement_keep(&plans->by_id[scoped], kept, &query);
 }
 
 static dx_status columns_fill(dx_resource_plans *plans, const dx_resource *resource, dx_arena *arena) {
@@ -60,28 +60,28 @@ static dx_status columns_fill(dx_resource_plans *plans, const dx_resource *resou
     return DX_OK;
 }
 
-static dx_status prepare(const dx_resource *resource, dx_arena *arena, dx_store *store) {
+static dx_status prepare(const dx_resource *resource, dx_arena *arena, dx_keep *kept) {
     dx_resource_plans *plans = DX_ARENA_NEW(arena, dx_resource_plans);
     if (!plans) return DX_NO_MEMORY;
-    ((dx_resource *)(uintptr_t)resource)->plans = plans; // still before threads: nobody else sees it yet
+    ((dx_resource *)(uintptr_t)resource)->plans = plans; // nobody else sees it yet
     dx_status status = columns_fill(plans, resource, arena);
     if (!status) status = shown_fill(plans, resource, arena);
-    if (!status) status = by_id_keep(plans, resource, arena, store, false);
-    if (!status && resource->owned) status = by_id_keep(plans, resource, arena, store, true);
-    if (!status) status = dx_resource_prepare_writes(resource, arena, store);
+    if (!status) status = by_id_keep(plans, resource, arena, kept, false);
+    if (!status && resource->owned) status = by_id_keep(plans, resource, arena, kept, true);
+    if (!status) status = dx_resource_prepare_writes(resource, arena, kept);
     return status;
 }
 
-dx_status dx_resources_prepare(dx_resource_set *set, dx_arena *arena, dx_store *store, const uint8_t cursor_key[32]) {
+dx_status dx_resources_prepare(dx_resource_set *set, dx_arena *arena, dx_store *store, dx_keep *kept, const uint8_t cursor_key[32]) {
     set->store = store;
     memcpy(set->cursor_key, cursor_key, sizeof set->cursor_key);
     for (size_t i = 0; i < set->count; i++) {
-        dx_status status = prepare(set->items[i], arena, store);
+        dx_status status = prepare(set->items[i], arena, kept);
         if (status) return status;
     }
     for (size_t i = 0; i < set->count; i++) {
-        dx_status status = dx_resource_prepare_referrers(set->items[i], arena, store);
+        dx_status status = dx_resource_prepare_referrers(set->items[i], arena, kept);
         if (status) return status;
     }
-    return dx_resource_prepare_idempotency(set, arena, store);
+    return dx_resource_prepare_idempotency(set, arena, kept);
 }

@@ -78,8 +78,9 @@ dx_status dx_resources_load(dx_resource_set **out, dx_arena *arena, const dx_def
                             dx_diags *diags) DX_MUST_USE;
 // The tables to migrate: each resource's and the set's own.
 size_t dx_resources_tables(const dx_resource_set *set, const dx_table **out, size_t cap);
-// Once the store stands: keeps the statements. `cursor_key` signs cursors.
-dx_status dx_resources_prepare(dx_resource_set *set, dx_arena *arena, dx_store *store, const uint8_t cursor_key[32]) DX_MUST_USE;
+// Once the store stands: keeps the statements in `kept`, a keep of `store`. `cursor_key` signs cursors.
+dx_status dx_resources_prepare(dx_resource_set *set, dx_arena *arena, dx_store *store, dx_keep *kept,
+                               const uint8_t cursor_key[32]) DX_MUST_USE;
 
 // One call of an action. Zero it, fill the input, start it with one of the functions below; `done` runs once on the session's loop, perhaps
 // before the function returns. Everything it points to lives in `arena`.

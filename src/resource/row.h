@@ -82,11 +82,11 @@ dx_status dx_resource_bind(dx_value *out, dx_arena *arena, dx_column_type type, 
 // The table of stored answers (idempotency.c); the load puts it in the set.
 extern const dx_table dx_idempotency_table;
 // Keeps the write side's statements of one resource in plans->writes (write.c); called by dx_resources_prepare.
-dx_status dx_resource_prepare_writes(const dx_resource *resource, dx_arena *arena, dx_store *store) DX_MUST_USE;
+dx_status dx_resource_prepare_writes(const dx_resource *resource, dx_arena *arena, dx_keep *kept) DX_MUST_USE;
 // Once every resource has its own: tells soft-deleted targets who refers to them (write.c).
-dx_status dx_resource_prepare_referrers(const dx_resource *resource, dx_arena *arena, dx_store *store) DX_MUST_USE;
+dx_status dx_resource_prepare_referrers(const dx_resource *resource, dx_arena *arena, dx_keep *kept) DX_MUST_USE;
 // And those of the set (idempotency.c).
-dx_status dx_resource_prepare_idempotency(dx_resource_set *set, dx_arena *arena, dx_store *store) DX_MUST_USE;
+dx_status dx_resource_prepare_idempotency(dx_resource_set *set, dx_arena *arena, dx_keep *kept) DX_MUST_USE;
 
 // A field ready to be shown: `,"name":` and where its value is.
 typedef struct dx_shown_field {

@@ -7,7 +7,7 @@
 
 // --- statements ------------------------------------------------------------------------------------------------------------
 
-static dx_status keep_insert(dx_write_plans *plans, const dx_resource *resource, dx_store *store) {
+static dx_status keep_insert(dx_write_plans *plans, const dx_resource *resource, dx_keep *kept) {
     static const uint16_t id[] = {0};
     plans->insert_from = resource->text_id ? 0 : 1;
     dx_query query = DX_QUERY_INIT(DX_QUERY_INSERT, &resource->table);
@@ -15,7 +15,7 @@ static dx_status keep_insert(dx_write_plans *plans, const dx_resource *resource,
     query.column_count = (uint16_t)(resource->table.column_count - plans->insert_from);
     query.returning = id;
     query.returning_count = resource->text_id ? 0 : 1;
-    return dx_statement_keep(&plans->insert, store, &query);
+    return dx_statement_keep(&plans->insert, kept, &query);
 }
 
 static bool is_updated(const dx_resource *resource, uint16_t column) {
@@ -23,7 +23,7 @@ static bool is_updated(const dx_resource *resource, uint16_t column) {
 }
 
 // UPDATE of the one row with an id and a version; what is in its way is known from reading it.
-static dx_status keep_update(dx_write_plans *plans, const dx_resource *resource, dx_arena *arena, dx_store *store) {
+static dx_status keep_update(dx_write_plans *plans, const dx_resource *resource, dx_arena *arena, dx_keep *kept) {
     uint16_t *columns = DX_ARENA_ARRAY(arena, uint16_t, resource->table.column_count);
     if (!columns) return DX_NO_MEMORY;
     uint16_t count = 0;
@@ -44,10 +44,10 @@ static dx_status keep_update(dx_write_plans *plans, const dx_resource *resource,
     query.columns = columns;
     query.column_count = count;
     query.where = &where;
-    return dx_statement_keep(&plans->update, store, &query);
+    return dx_statement_keep(&plans->update, kept, &query);
 }
 
-static dx_status keep_remove(dx_write_plans *plans, const dx_resource *resource, bool scoped, dx_arena *arena, dx_store *store) {
+static dx_status keep_remove(dx_write_plans *plans, const dx_resource *resource, bool scoped, dx_arena *arena, dx_keep *kept) {
     dx_query query = DX_QUERY_INIT(resource->soft_delete ? DX_QUERY_UPDATE : DX_QUERY_DELETE, &resource->table);
     uint16_t columns[2], count = 0;
     uint16_t version = (uint16_t)resource->version_column;
@@ -60,26 +60,26 @@ static dx_status keep_remove(dx_write_plans *plans, const dx_resource *resource,
         query.bumped_count = resource->version_column < 0 ? 0 : 1;
     }
     query.where = dx_resource_where_id(arena, resource, scoped, count);
-    return query.where ? dx_statement_keep(&plans->remove[scoped], store, &query) : DX_NO_MEMORY;
+    return query.where ? dx_statement_keep(&plans->remove[scoped], kept, &query) : DX_NO_MEMORY;
 }
 
-static dx_status keep_exists(const dx_statement **out, const dx_resource *target, bool scoped, dx_arena *arena, dx_store *store) {
+static dx_status keep_exists(const dx_statement **out, const dx_resource *target, bool scoped, dx_arena *arena, dx_keep *kept) {
     static const uint16_t id[] = {0};
     dx_query query = DX_QUERY_INIT(DX_QUERY_SELECT, &target->table);
     query.columns = id;
     query.column_count = 1;
     query.where = dx_resource_where_id(arena, target, scoped, 0);
-    return query.where ? dx_statement_keep(out, store, &query) : DX_NO_MEMORY;
+    return query.where ? dx_statement_keep(out, kept, &query) : DX_NO_MEMORY;
 }
 
-static dx_status keep_reference(dx_reference *out, const dx_resource_field *field, dx_arena *arena, dx_store *store) {
+static dx_status keep_reference(dx_reference *out, const dx_resource_field *field, dx_arena *arena, dx_keep *kept) {
     out->field = field;
-    dx_status status = keep_exists(&out->exists[0], field->target, false, arena, store);
-    if (status == DX_OK && field->target->owned) status = keep_exists(&out->exists[1], field->target, true, arena, store);
+    dx_status status = keep_exists(&out->exists[0], field->target, false, arena, kept);
+    if (status == DX_OK && field->target->owned) status = keep_exists(&out->exists[1], field->target, true, arena, kept);
     return status;
 }
 
-static dx_status keep_references(dx_write_plans *plans, const dx_resource *resource, dx_arena *arena, dx_store *store) {
+static dx_status keep_references(dx_write_plans *plans, const dx_resource *resource, dx_arena *arena, dx_keep *kept) {
     uint16_t count = 0;
     for (uint16_t f = 0; f < resource->field_count; f++) count = (uint16_t)(count + (resource->fields[f].target != NULL));
     if (!count) return DX_OK;
@@ -88,27 +88,27 @@ static dx_status keep_references(dx_write_plans *plans, const dx_resource *resou
     plans->references = references;
     for (uint16_t f = 0; f < resource->field_count; f++) {
         if (!resource->fields[f].target) continue;
-        dx_status status = keep_reference(&references[plans->reference_count++], &resource->fields[f], arena, store);
+        dx_status status = keep_reference(&references[plans->reference_count++], &resource->fields[f], arena, kept);
         if (status != DX_OK) return status;
     }
     return DX_OK;
 }
 
-dx_status dx_resource_prepare_writes(const dx_resource *resource, dx_arena *arena, dx_store *store) {
+dx_status dx_resource_prepare_writes(const dx_resource *resource, dx_arena *arena, dx_keep *kept) {
     dx_write_plans *plans = DX_ARENA_NEW(arena, dx_write_plans);
     if (!plans) return DX_NO_MEMORY;
     dx_resource_plans_of(resource)->writes = plans;
     dx_status status = dx_binder_init(&plans->binder, resource, arena);
-    if (status == DX_OK) status = keep_insert(plans, resource, store);
-    if (status == DX_OK) status = keep_update(plans, resource, arena, store);
-    if (status == DX_OK) status = keep_remove(plans, resource, false, arena, store);
-    if (status == DX_OK && resource->owned) status = keep_remove(plans, resource, true, arena, store);
-    if (status == DX_OK) status = keep_references(plans, resource, arena, store);
+    if (status == DX_OK) status = keep_insert(plans, resource, kept);
+    if (status == DX_OK) status = keep_update(plans, resource, arena, kept);
+    if (status == DX_OK) status = keep_remove(plans, resource, false, arena, kept);
+    if (status == DX_OK && resource->owned) status = keep_remove(plans, resource, true, arena, kept);
+    if (status == DX_OK) status = keep_references(plans, resource, arena, kept);
     return status;
 }
 
 // Told to the target, whose rows may then not be hidden while one of ours shows them.
-static dx_status keep_referrer(const dx_resource *resource, const dx_resource_field *field, dx_arena *arena, dx_store *store) {
+static dx_status keep_referrer(const dx_resource *resource, const dx_resource_field *field, dx_arena *arena, dx_keep *kept) {
     static const uint16_t id[] = {0};
     dx_write_plans *target = dx_resource_plans_of(field->target)->writes;
     dx_referrer *referrer = DX_ARENA_NEW(arena, dx_referrer);
@@ -123,15 +123,15 @@ static dx_status keep_referrer(const dx_resource *resource, const dx_resource_fi
     referrer->resource = resource;
     referrer->next = target->referrers;
     target->referrers = referrer;
-    return dx_statement_keep(&referrer->any, store, &query);
+    return dx_statement_keep(&referrer->any, kept, &query);
 }
 
-dx_status dx_resource_prepare_referrers(const dx_resource *resource, dx_arena *arena, dx_store *store) {
+dx_status dx_resource_prepare_referrers(const dx_resource *resource, dx_arena *arena, dx_keep *kept) {
     const dx_write_plans *plans = dx_write_plans_of(resource);
     dx_status status = DX_OK;
     for (uint16_t r = 0; r < plans->reference_count && status == DX_OK; r++) {
         const dx_resource_field *field = plans->references[r].field;
-        if (field->target->soft_delete) status = keep_referrer(resource, field, arena, store);
+        if (field->target->soft_delete) status = keep_referrer(resource, field, arena, kept);
     }
     return status;
 }

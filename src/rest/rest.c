@@ -109,7 +109,7 @@ static dx_status rest_build(void *state, dx_app *app, dx_diags *diags) {
     dx_rest *rest = state;
     uint8_t cursor_key[32];
     dx_app_key(app, "resource cursors", cursor_key);
-    dx_status status = dx_resources_prepare(rest->set, dx_app_arena(app), dx_app_store(app), cursor_key);
+    dx_status status = dx_resources_prepare(rest->set, dx_app_arena(app), dx_app_store(app), dx_app_keep(app), cursor_key);
     return status == DX_OK ? add_resources(rest) : status;
 }
 

@@ -48,6 +48,9 @@ const dx_definition *dx_app_definition(const dx_app *app) {
 yyjson_val *dx_app_section(const dx_app *app, const char *name) {
     return dx_definition_section(app->definition, name);
 }
+dx_keep *dx_app_keep(const dx_app *from) {
+    return dx_keep_create(from->store); // goes with the store
+}
 dx_store *dx_app_store(const dx_app *app) {
     return app->store;
 }

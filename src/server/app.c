@@ -46,6 +46,10 @@ dx_store *dx_app_store(const dx_app *app) {
     return app->store;
 }
 
+dx_keep *dx_app_keep(const dx_app *app) {
+    return app->keep;
+}
+
 dx_session *dx_app_session(const dx_app *app, unsigned worker) {
     return app->workers[worker].session;
 }
@@ -183,8 +187,10 @@ static dx_status prepare_store(dx_app *app, dx_diags *diags) {
     dx_status status = app->process->store ? DX_OK : open_store(app, diags);
     app->store = app->process->store;
     if (status == DX_OK) status = dx_store_migrate(app->store, app->tables.items, app->tables.count, &report, diags);
-    if (status == DX_OK && !app->offline) tell_migration(&report);
-    return status;
+    if (status != DX_OK) return status;
+    if (!app->offline) tell_migration(&report);
+    app->keep = dx_keep_create(app->store);
+    return app->keep ? DX_OK : DX_NO_MEMORY;
 }
 
 static dx_status build_features(dx_app *app, dx_diags *diags) {
@@ -242,6 +248,7 @@ void dx_app_destroy(dx_app *app) {
     if (!app) return;
     for (size_t i = app->states_loaded; i-- > 0;)
         if (dx_features[i]->stop) dx_features[i]->stop(app->states[i]);
+    dx_keep_destroy(app->keep);
     dx_docs_destroy(app);
     dx_document_deinit(&app->openapi);
     dx_definition_destroy(app->definition);

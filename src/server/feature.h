@@ -49,6 +49,7 @@ const dx_definition *dx_app_definition(const dx_app *app);
 yyjson_val *dx_app_section(const dx_app *app, const char *name);
 bool dx_app_production(const dx_app *app);
 dx_store *dx_app_store(const dx_app *app);                      // from `build` on
+dx_keep *dx_app_keep(const dx_app *app);                        // likewise: for statements that live as long as the app
 dx_session *dx_app_session(const dx_app *app, unsigned worker); // from `start` on: the worker's way into the store
 unsigned dx_app_workers(const dx_app *app);
 // Something of the app goes on without an exchange (a sweep, a feed): until it is let go, on the same worker, the app stands. On the

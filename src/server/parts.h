@@ -109,6 +109,7 @@ struct dx_app {
     bool offline;
     dx_slice secret;
     dx_store *store; // the process's
+    dx_keep *keep;   // statements of this app
     void **states;   // of the features
     size_t states_loaded;
     dx_list operations; // dx_operation *

@@ -11,10 +11,13 @@ typedef struct dx_backend {
     dx_status (*open)(dx_store **out, dx_slice rest, const dx_store_options *options, dx_diags *diags);
     // Ends the backend's threads, answers what still waits, frees everything.
     void (*close)(dx_store *store);
-    // All or nothing; blocks.
+    // All or nothing; blocks. From any thread that is nobody's loop, also while sessions run.
     dx_status (*migrate)(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags);
-    // `arena` NULL: kept as long as the store (before threads); else passing, from any thread. The query uses parameters 0 to
-    // param_count - 1.
+    dx_keep *(*keep_create)(dx_store *store); // from any thread
+    void (*keep_destroy)(dx_keep *keep);      // likewise; `close` destroys those that are left
+    // Kept as long as the keep. The query uses parameters 0 to param_count - 1.
+    dx_status (*keep)(const dx_statement **out, dx_keep *keep, const dx_query *query, uint16_t param_count);
+    // Passing, in `arena`; from any thread.
     dx_status (*statement)(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query, uint16_t param_count);
     dx_session *(*session)(dx_store *store, unsigned index, dx_loop *loop); // NULL: it cannot be had
     void (*submit)(dx_session *session, dx_tx *tx);                         // on the session's loop; must not block
@@ -39,6 +42,9 @@ struct dx_session {
     const dx_backend *backend;
 };
 struct dx_row {
+    const dx_backend *backend;
+};
+struct dx_keep {
     const dx_backend *backend;
 };
 

@@ -243,7 +243,8 @@ static dx_status open_write_read(const char *url) {
     query.columns = columns;
     query.column_count = 1;
     const dx_statement *insert = NULL;
-    if (!status) status = dx_statement_keep(&insert, store, &query);
+    dx_keep *keep = status ? NULL : dx_keep_create(store);
+    if (!status) status = keep ? dx_statement_keep(&insert, keep, &query) : DX_NO_MEMORY;
     if (!status) {
         test_tx tx;
         test_tx_init(&tx, DX_TX_WRITE);
@@ -252,6 +253,7 @@ static dx_status open_write_read(const char *url) {
         (void)test_tx_add(&tx, insert, 1, DX_TEXT_VALUE(dx_slice_str(name)));
         status = test_run(store, &tx);
     }
+    dx_keep_destroy(keep);
     dx_store_close(store);
     return status;
 }

@@ -198,7 +198,9 @@ dx_status test_run(dx_store *store, test_tx *tx) {
 
 const dx_statement *test_keep(dx_store *store, const dx_query *query) {
     const dx_statement *statement = NULL;
-    assert_int_equal(dx_statement_keep(&statement, store, query), DX_OK);
+    dx_keep *keep = dx_keep_create(store); // goes with the store
+    assert_non_null(keep);
+    assert_int_equal(dx_statement_keep(&statement, keep, query), DX_OK);
     return statement;
 }
 

@@ -123,7 +123,9 @@ static void a_required_column_is_filled_from_its_fallback(void **state) {
     const dx_column both[] = {fallback, added};
     (void)test_migrate(f->store, things(both, 2));
     expect(f, "SELECT group_concat(name||size,' ') FROM things", "a0.1 it's0.1");
-    expect(f, "INSERT INTO things(size) VALUES(1)", "error: NOT NULL constraint failed: things.name");
+    expect(f, "INSERT INTO things(name,size) VALUES(NULL,1)", "error: NOT NULL constraint failed: things.name");
+    sql(f, "INSERT INTO things(size) VALUES(1)"); // as statements do that were made before the column was
+    expect(f, "SELECT name FROM things WHERE size=1", "it's");
 }
 
 static void types_change_where_nothing_is_lost(void **state) {

@@ -44,20 +44,26 @@ dx_status dx_store_migrate(dx_store *store, const dx_table *const *tables, size_
     return store->backend->migrate(store, tables, count, report, diags);
 }
 
-static dx_status make_statement(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query) {
+dx_keep *dx_keep_create(dx_store *store) {
+    return store->backend->keep_create(store);
+}
+
+void dx_keep_destroy(dx_keep *keep) {
+    if (keep) keep->backend->keep_destroy(keep);
+}
+
+dx_status dx_statement_keep(const dx_statement **out, dx_keep *keep, const dx_query *query) {
     *out = NULL;
     uint16_t param_count;
     dx_status status = dx_query_check(query, &param_count);
-    if (status) return status;
-    return store->backend->statement(out, store, arena, query, param_count);
-}
-
-dx_status dx_statement_keep(const dx_statement **out, dx_store *store, const dx_query *query) {
-    return make_statement(out, store, NULL, query);
+    return status ? status : keep->backend->keep(out, keep, query, param_count);
 }
 
 dx_status dx_statement_make(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query) {
-    return make_statement(out, store, arena, query);
+    *out = NULL;
+    uint16_t param_count;
+    dx_status status = dx_query_check(query, &param_count);
+    return status ? status : store->backend->statement(out, store, arena, query, param_count);
 }
 
 dx_session *dx_store_session(dx_store *store, unsigned index, dx_loop *loop) {

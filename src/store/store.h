@@ -33,7 +33,9 @@ void dx_store_close(dx_store *store);
 
 // Makes the store's tables what `tables` says, in one transaction: new tables, columns and indexes are added, compatible changes are made,
 // and one that would lose data is refused with a finding that names the way out (see query.h, dx_table). Tables of the store that
-// are not named in `tables` are left alone. Blocks; before threads.
+// are not named in `tables` are left alone. Blocks: also while the store runs, on a thread that is nobody's loop. Writes wait meanwhile
+// (their own deadlines hold); reads go on with the tables as they were; statements made before still run, as long as the columns they name
+// are there. Nothing to change costs one read.
 typedef struct dx_migration_report {
     size_t created, changed, unchanged; // tables
 } dx_migration_report;
@@ -41,10 +43,18 @@ dx_status dx_store_migrate(dx_store *store, const dx_table *const *tables, size_
                            dx_diags *diags) DX_MUST_USE;
 
 // --- statements --------------------------------------------------------------------------------------------------------------
-// A query made ready: immutable, used by any thread. A kept one lives as long as the store and costs no look-up when it runs; make those
-// at load time, before threads. A passing one lives in the arena; backends find its prepared form by its text in a bounded cache.
+// A query made ready: immutable, used by any thread. A kept one lives as long as its keep and costs no look-up when it runs; make those
+// at load time. A passing one lives in the arena; backends find its prepared form by its text in a bounded cache.
 typedef struct dx_statement dx_statement;
-dx_status dx_statement_keep(const dx_statement **out, dx_store *store, const dx_query *query) DX_MUST_USE;
+// What belongs together and goes together: the kept statements of one definition. Keeps come and go while the store runs: make and destroy
+// them on any thread; each is filled by one thread at a time. What connections hold prepared for one that is gone, they give up when they
+// next prepare something. NULL without memory.
+typedef struct dx_keep dx_keep;
+dx_keep *dx_keep_create(dx_store *store);
+// Once no transaction that uses its statements is under way and none will be. What is left at dx_store_close goes with the store. Takes
+// NULL.
+void dx_keep_destroy(dx_keep *keep);
+dx_status dx_statement_keep(const dx_statement **out, dx_keep *keep, const dx_query *query) DX_MUST_USE;
 dx_status dx_statement_make(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query) DX_MUST_USE;
 
 // --- transactions ------------------------------------------------------------------------------------------------------------

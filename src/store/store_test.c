@@ -410,19 +410,21 @@ static void a_read_must_not_write(void **state) {
 static void queries_that_make_no_sense_are_refused(void **state) {
     fixture *f = *state;
     const dx_statement *statement;
+    dx_keep *keep = dx_keep_create(f->store);
+    assert_non_null(keep);
     dx_query all = DX_QUERY_INIT(DX_QUERY_DELETE, &test_items);
-    assert_int_equal(dx_statement_keep(&statement, f->store, &all), DX_INTERNAL);
+    assert_int_equal(dx_statement_keep(&statement, keep, &all), DX_INTERNAL);
     static const uint16_t outside[] = {6}, id[] = {0};
     dx_query select = DX_QUERY_INIT(DX_QUERY_SELECT, &test_items);
-    assert_int_equal(dx_statement_keep(&statement, f->store, &select), DX_INTERNAL);
+    assert_int_equal(dx_statement_keep(&statement, keep, &select), DX_INTERNAL);
     select.columns = outside;
     select.column_count = 1;
-    assert_int_equal(dx_statement_keep(&statement, f->store, &select), DX_INTERNAL);
+    assert_int_equal(dx_statement_keep(&statement, keep, &select), DX_INTERNAL);
     dx_query key = DX_QUERY_INIT(DX_QUERY_UPDATE, &test_items);
     key.columns = id;
     key.column_count = 1;
     key.where = &by_id;
-    assert_int_equal(dx_statement_keep(&statement, f->store, &key), DX_INTERNAL);
+    assert_int_equal(dx_statement_keep(&statement, keep, &key), DX_INTERNAL);
     static dx_expr deep[40];
     static const dx_expr *inner[40];
     for (size_t i = 0; i < COUNT(deep); i++) {
@@ -431,7 +433,7 @@ static void queries_that_make_no_sense_are_refused(void **state) {
     }
     select.columns = id;
     select.where = deep;
-    assert_int_equal(dx_statement_keep(&statement, f->store, &select), DX_INTERNAL);
+    assert_int_equal(dx_statement_keep(&statement, keep, &select), DX_INTERNAL);
 }
 
 static void too_few_parameters_are_refused(void **state) {

@@ -8,28 +8,29 @@
 
 #include "base/log.h"
 
-#define STORE_MEMORY_CAP ((size_t)256 << 20) // kept statements and what numbering knows of tables
+#define STORE_MEMORY_CAP ((size_t)256 << 20) // what numbering knows of tables
 #define APPLICATION_ID   0x64757078          // "dupx", in the file's header
 #define FORMAT_VERSION   1
 
 // --- tables ------------------------------------------------------------------------------------------------------------------
 
-static dx_sqlite_table *make_table(dx_sqlite *store, const dx_table *from) {
+static dx_sqlite_table *make_table(dx_sqlite *store, dx_map *tables, const dx_table *from) {
     dx_sqlite_table *table = DX_ARENA_NEW(store->arena, dx_sqlite_table);
     if (!table) return NULL;
-    table->index = (uint32_t)store->tables.count;
+    table->index = store->table_count++;
     table->numbered = from->columns[0].type == DX_COLUMN_INTEGER;
     table->name = dx_arena_copy(store->arena, from->name);
     table->top_sql = dx_arena_printf(store->arena, "SELECT max(id) FROM \"%.*s\"", DX_SLICE_ARG(from->name));
     table->remove_sql = dx_arena_printf(store->arena, "DELETE FROM \"%.*s\" WHERE id=?1", DX_SLICE_ARG(from->name));
     if (!table->name.data || !table->top_sql.data || !table->remove_sql.data) return NULL;
-    return dx_map_put(&store->tables, table->name, table) ? NULL : table;
+    return dx_map_put(tables, table->name, table) ? NULL : table;
 }
 
 const dx_sqlite_table *dx_sqlite_table_of(dx_sqlite *store, const dx_table *from) {
+    dx_map *tables = from->columns[0].type == DX_COLUMN_INTEGER ? &store->numbered_tables : &store->named_tables;
     pthread_mutex_lock(&store->arena_lock);
-    dx_sqlite_table *table = dx_map_get(&store->tables, from->name);
-    if (!table) table = make_table(store, from);
+    dx_sqlite_table *table = dx_map_get(tables, from->name);
+    if (!table) table = make_table(store, tables, from);
     pthread_mutex_unlock(&store->arena_lock);
     return table;
 }
@@ -115,7 +116,8 @@ static dx_status set_up(dx_sqlite *store, dx_slice rest, dx_diags *diags) {
     if (!store->arena || !store->sessions) return DX_NO_MEMORY;
     if (!memory) store->path = dx_arena_copy(store->arena, rest).data;
     if (!memory && !store->path) return DX_NO_MEMORY;
-    dx_map_init(&store->tables, store->arena);
+    dx_map_init(&store->numbered_tables, store->arena);
+    dx_map_init(&store->named_tables, store->arena);
     dx_status status = memory ? DX_OK : make_file(store, diags);
     dx_sqlite_conn *conn = NULL;
     if (!status) {
@@ -137,8 +139,10 @@ static void close_store(dx_store *base) {
     for (unsigned i = 0; store->sessions && i < store->options.workers; i++) dx_sqlite_session_end(store->sessions[i]);
     dx_memory_free(store->sessions);
     dx_sqlite_disconnect(store->direct);
+    dx_sqlite_keeps_end(store);
     dx_arena_destroy(store->arena);
     pthread_mutex_destroy(&store->arena_lock);
+    pthread_mutex_destroy(&store->keeps_lock);
     pthread_mutex_destroy(&store->shared_lock);
     pthread_mutex_destroy(&store->direct_lock);
     pthread_mutex_destroy(&store->writer.lock);
@@ -156,6 +160,7 @@ static dx_status open_store(dx_store **out, dx_slice rest, const dx_store_option
     store->base.backend = &dx_sqlite_backend;
     store->options = *options;
     pthread_mutex_init(&store->arena_lock, NULL);
+    pthread_mutex_init(&store->keeps_lock, NULL);
     pthread_mutex_init(&store->shared_lock, NULL);
     pthread_mutex_init(&store->direct_lock, NULL);
     pthread_mutex_init(&store->writer.lock, NULL);
@@ -176,6 +181,9 @@ const dx_backend dx_sqlite_backend = {
     .open = open_store,
     .close = close_store,
     .migrate = dx_sqlite_migrate,
+    .keep_create = dx_sqlite_keep_create,
+    .keep_destroy = dx_sqlite_keep_destroy,
+    .keep = dx_sqlite_keep_statement,
     .statement = dx_sqlite_statement,
     .session = dx_sqlite_session_start,
     .submit = dx_sqlite_submit,

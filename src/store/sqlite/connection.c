@@ -11,8 +11,8 @@ struct dx_sqlite_prepared {
     sqlite3_stmt *stmt;
     dx_sqlite_prepared *newer, *older;
     dx_sqlite_prepared *next; // in its bucket
-    uint64_t hash;
-    size_t bytes; // that it takes
+    uint64_t hash;            // the statement's
+    size_t bytes;             // that it takes
     uint32_t kept;
 };
 
@@ -151,23 +151,39 @@ static void link_use(dx_sqlite_conn *conn, dx_sqlite_prepared *prepared) {
     conn->newest = prepared;
 }
 
-static void evict_oldest(dx_sqlite_conn *conn) {
-    dx_sqlite_prepared *oldest = conn->oldest;
-    unlink_use(conn, oldest);
-    if (oldest->kept != DX_SQLITE_PASSING) {
-        conn->kept[oldest->kept] = NULL;
+static void evict(dx_sqlite_conn *conn, dx_sqlite_prepared *prepared) {
+    unlink_use(conn, prepared);
+    if (prepared->kept != DX_SQLITE_PASSING) {
+        conn->kept[prepared->kept] = NULL;
     } else {
-        dx_sqlite_prepared **at = &conn->buckets[oldest->hash % DX_SQLITE_BUCKETS];
-        while (*at != oldest) at = &(*at)->next;
-        *at = oldest->next;
+        dx_sqlite_prepared **at = &conn->buckets[prepared->hash % DX_SQLITE_BUCKETS];
+        while (*at != prepared) at = &(*at)->next;
+        *at = prepared->next;
     }
     conn->prepared_count--;
-    conn->prepared_bytes -= oldest->bytes;
-    free_prepared(oldest);
+    conn->prepared_bytes -= prepared->bytes;
+    free_prepared(prepared);
+}
+
+// Gives up what belonged to keeps that are gone since the last look.
+static void sweep(dx_sqlite_conn *conn) {
+    uint64_t gone = atomic_load_explicit(&conn->store->keeps_gone, memory_order_acquire);
+    if (DX_LIKELY(conn->swept == gone)) return;
+    conn->swept = gone;
+    for (dx_sqlite_prepared *at = conn->newest; at;) {
+        dx_sqlite_prepared *older = at->older;
+        if (at->kept != DX_SQLITE_PASSING && !dx_sqlite_place_lives(conn->store, at->kept, at->hash)) evict(conn, at);
+        at = older;
+    }
+}
+
+static dx_sqlite_prepared *find_kept(const dx_sqlite_conn *conn, const dx_statement *statement) {
+    dx_sqlite_prepared *prepared = statement->kept < conn->kept_size ? conn->kept[statement->kept] : NULL;
+    return prepared && prepared->hash == statement->hash ? prepared : NULL;
 }
 
 static dx_sqlite_prepared *find_prepared(dx_sqlite_conn *conn, const dx_statement *statement) {
-    if (statement->kept != DX_SQLITE_PASSING) return statement->kept < conn->kept_size ? conn->kept[statement->kept] : NULL;
+    if (statement->kept != DX_SQLITE_PASSING) return find_kept(conn, statement);
     dx_sqlite_prepared *at = conn->buckets[statement->hash % DX_SQLITE_BUCKETS];
     for (; at; at = at->next) {
         if (at->hash == statement->hash && dx_slice_equal(dx_slice_str(sqlite3_sql(at->stmt)), statement->sql)) return at;
@@ -177,7 +193,7 @@ static dx_sqlite_prepared *find_prepared(dx_sqlite_conn *conn, const dx_statemen
 
 static dx_status room_for_kept(dx_sqlite_conn *conn, uint32_t kept) {
     if (kept < conn->kept_size) return DX_OK;
-    uint32_t size = conn->store->kept_count > kept ? conn->store->kept_count : kept + 1;
+    uint32_t size = dx_sqlite_place_count(conn->store);
     dx_sqlite_prepared **larger = dx_memory_realloc(conn->kept, size * sizeof(dx_sqlite_prepared *));
     if (!larger) return DX_NO_MEMORY;
     memset(larger + conn->kept_size, 0, (size - conn->kept_size) * sizeof(dx_sqlite_prepared *));
@@ -190,7 +206,7 @@ static void add_prepared(dx_sqlite_conn *conn, dx_sqlite_prepared *prepared) {
     prepared->bytes = (size_t)sqlite3_stmt_status(prepared->stmt, SQLITE_STMTSTATUS_MEMUSED, 0);
     while (conn->oldest &&
            (conn->prepared_count >= DX_SQLITE_PREPARED_CAP || conn->prepared_bytes + prepared->bytes > DX_SQLITE_PREPARED_BYTES))
-        evict_oldest(conn);
+        evict(conn, conn->oldest);
     if (prepared->kept != DX_SQLITE_PASSING) {
         conn->kept[prepared->kept] = prepared;
     } else {
@@ -205,6 +221,7 @@ static void add_prepared(dx_sqlite_conn *conn, dx_sqlite_prepared *prepared) {
 
 DX_COLD static dx_sqlite_prepared *prepare_new(dx_sqlite_conn *conn, const dx_statement *statement, dx_status *status) {
     bool kept = statement->kept != DX_SQLITE_PASSING;
+    sweep(conn); // so its place, when it has one, is free
     *status = kept ? room_for_kept(conn, statement->kept) : DX_OK;
     if (*status) return NULL;
     dx_sqlite_prepared *prepared = dx_memory_zalloc(1, sizeof *prepared);

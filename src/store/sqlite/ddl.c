@@ -19,6 +19,12 @@ static void define_column(dx_buffer *sql, const dx_shape_column *column, bool ke
     dx_buffer_add(sql, dx_slice_str(sql_types[column->type]));
     if (key) DX_BUFFER_LIT(sql, " PRIMARY KEY");
     if (column->required) DX_BUFFER_LIT(sql, " NOT NULL");
+    // For statements made before the column was, which may still run while a server takes a new definition.
+    if (column->required && column->fallback && column->fallback->type != DX_VALUE_NULL) {
+        DX_BUFFER_LIT(sql, " DEFAULT(");
+        dx_ddl_literal(sql, column->fallback);
+        dx_buffer_byte(sql, ')');
+    }
     if (column->type == DX_COLUMN_BOOLEAN || column->type == DX_COLUMN_NUMBER) {
         DX_BUFFER_LIT(sql, " CHECK(");
         dx_sqlite_quote(sql, column->name);

@@ -9,6 +9,12 @@ dx_status dx_sqlite_direct(dx_sqlite_conn **out, dx_sqlite *store) {
     return status;
 }
 
+void dx_sqlite_direct_rest(dx_sqlite *store) {
+    if (store->shared) return;
+    dx_sqlite_disconnect(store->direct);
+    store->direct = NULL;
+}
+
 static dx_status write_alone(dx_sqlite *store, dx_sqlite_conn *conn, dx_tx *tx) {
     dx_sqlite_group group = {.conn = conn, .give_up = tx->deadline};
     if (!group.give_up) group.give_up = dx_clock_monotonic() + store->options.statement_time;

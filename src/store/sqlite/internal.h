@@ -40,7 +40,7 @@ struct dx_statement {
     uint16_t shown_count; // columns of each row
     uint16_t id_param;    // INSERT: the parameter that is the id, or DX_SQLITE_NO_ID: the store gives a number
     uint32_t kept;        // its place in each connection's array, or DX_SQLITE_PASSING
-    uint64_t hash;        // of sql
+    uint64_t hash;        // of sql; of a kept one: its serial number, as places are used again
     dx_slice sql;
     const dx_sqlite_table *table; // INSERT and DELETE
     const dx_column_type *set_types;
@@ -50,6 +50,8 @@ struct dx_statement {
     const uint16_t *shown_params;
 };
 
+// In `arena`, passing.
+dx_status dx_sqlite_build(dx_statement **out, dx_sqlite *store, dx_arena *arena, const dx_query *query, uint16_t param_count) DX_MUST_USE;
 dx_status dx_sqlite_statement(const dx_statement **out, dx_store *store, dx_arena *arena, const dx_query *query, uint16_t param_count);
 void dx_sqlite_quote(dx_buffer *sql, dx_slice name);
 
@@ -96,6 +98,7 @@ struct dx_sqlite_conn {
     sqlite3_stmt *own[DX_OWN_COUNT];
     dx_sqlite_prepared **kept; // by dx_statement.kept
     uint32_t kept_size;
+    uint64_t swept; // the store's count of destroyed keeps when their statements were last given up here
     dx_sqlite_prepared *buckets[DX_SQLITE_BUCKETS];
     dx_sqlite_prepared *newest, *oldest;
     size_t prepared_count, prepared_bytes;
@@ -123,6 +126,31 @@ int dx_sqlite_exec(dx_sqlite_conn *conn, dx_sqlite_own which);
 static inline bool dx_sqlite_in_tx(const dx_sqlite_conn *conn) {
     return !sqlite3_get_autocommit(conn->db);
 }
+
+// --- keeps (keep.c) ----------------------------------------------------------------------------------------------------------
+
+// A kept statement's place in every connection's array. Places of destroyed keeps are given again, so arrays stay as large as what is
+// alive at a time; the serial number tells a statement from the one that had its place before.
+typedef struct dx_sqlite_place {
+    uint64_t serial; // 0: free
+    uint32_t next;   // of its keep, or of the free ones; index + 1, 0 ends the list
+} dx_sqlite_place;
+
+typedef struct dx_sqlite_keep {
+    dx_keep base;
+    dx_sqlite *store;
+    dx_arena *arena;
+    uint32_t places;                   // list
+    struct dx_sqlite_keep *next, **at; // of the store
+} dx_sqlite_keep;
+
+dx_keep *dx_sqlite_keep_create(dx_store *store);
+void dx_sqlite_keep_destroy(dx_keep *keep);
+dx_status dx_sqlite_keep_statement(const dx_statement **out, dx_keep *keep, const dx_query *query, uint16_t param_count);
+// How many places there are, and whether one is still this statement's. For connections, on their threads.
+uint32_t dx_sqlite_place_count(dx_sqlite *store);
+bool dx_sqlite_place_lives(dx_sqlite *store, uint32_t place, uint64_t serial);
+void dx_sqlite_keeps_end(dx_sqlite *store);
 
 // --- running (run.c) ---------------------------------------------------------------------------------------------------------
 
@@ -194,6 +222,7 @@ typedef struct dx_sqlite_writer {
     _Atomic(dx_tx *) incoming; // newest first
     atomic_size_t waiting;
     atomic_bool stop;
+    atomic_uint parked; // by migrations: no new group is begun
     dx_sqlite_conn *conn;
     // the thread's own
     dx_tx *pending, *ran;
@@ -217,9 +246,15 @@ struct dx_sqlite {
     const char *path; // NULL: in memory
     dx_arena *arena;
     pthread_mutex_t arena_lock;
-    dx_map tables; // name → dx_sqlite_table
-    uint32_t kept_count;
-    _Atomic uint64_t commits; // by this process: brief reads look whether their snapshot is old
+    dx_map numbered_tables, named_tables; // by what their ids are: name → dx_sqlite_table
+    uint32_t table_count;                 // of both
+    pthread_mutex_t keeps_lock;           // the next five
+    dx_sqlite_keep *keeps;
+    dx_sqlite_place *places;
+    uint32_t place_count, place_cap, free_places;
+    uint64_t serials;
+    _Atomic uint64_t keeps_gone; // connections look whether they hold statements of such
+    _Atomic uint64_t commits;    // by this process: brief reads look whether their snapshot is old
     atomic_bool closing;
     dx_sqlite_conn *shared; // in memory: everybody's
     pthread_mutex_t shared_lock;
@@ -256,6 +291,9 @@ void dx_session_drain(dx_sqlite_session *session); // calls `done` of what has f
 
 dx_status dx_writer_start(dx_sqlite *store);
 void dx_writer_stop(dx_sqlite *store); // finishes what waits
+// Keeps the writer from taking its next turn, so that another connection of this process gets one; the group under way is finished first.
+void dx_writer_park(dx_sqlite *store);
+void dx_writer_unpark(dx_sqlite *store);
 void dx_writer_submit(dx_sqlite *store, dx_tx *tx);
 dx_status dx_readers_start(dx_sqlite *store);
 void dx_readers_stop(dx_sqlite *store);
@@ -263,6 +301,8 @@ void dx_readers_submit(dx_sqlite *store, dx_tx *tx);
 void dx_sqlite_run_direct(dx_store *store, dx_tx *tx);
 // The direct connection, made when first asked for; hold direct_lock.
 dx_status dx_sqlite_direct(dx_sqlite_conn **out, dx_sqlite *store);
+// Closes it again, with what it knows of the schema; hold direct_lock.
+void dx_sqlite_direct_rest(dx_sqlite *store);
 
 // --- memory.c ----------------------------------------------------------------------------------------------------------------
 

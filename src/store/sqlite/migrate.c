@@ -237,7 +237,9 @@ static dx_status change(dx_migration *migration, dx_table_plan *plans, size_t co
         return status;
     }
     group.dirty = true;
-    return dx_group_commit(&group);
+    status = dx_group_commit(&group);
+    dx_ids_forget(migration->conn); // tables were made anew
+    return status;
 }
 
 static dx_status migrate(dx_migration *migration, const dx_table *const *tables, size_t count, dx_migration_report *report) {
@@ -257,7 +259,9 @@ static dx_status migrate(dx_migration *migration, const dx_table *const *tables,
     }
     // Outside of the transaction, where SQLite takes it. The schema is read through with each table made: it must fit in the cache.
     (void)sqlite3_exec(migration->conn->db, "PRAGMA foreign_keys=OFF; PRAGMA cache_size=-32768", NULL, NULL, NULL);
+    dx_writer_park(migration->store);
     status = change(migration, plans, count, report);
+    dx_writer_unpark(migration->store);
     (void)sqlite3_exec(migration->conn->db, "PRAGMA foreign_keys=ON; PRAGMA cache_size=-1024", NULL, NULL, NULL);
     (void)sqlite3_db_release_memory(migration->conn->db);
     return status;
@@ -274,6 +278,7 @@ dx_status dx_sqlite_migrate(dx_store *base, const dx_table *const *tables, size_
         status = migrate(&migration, tables, count, report);
         dx_sqlite_leave(store);
     }
+    if (store->writer.started) dx_sqlite_direct_rest(store);
     pthread_mutex_unlock(&store->direct_lock);
     if (status) *report = (dx_migration_report){0};
     if (status && status != DX_CONFLICT) {

@@ -10,7 +10,8 @@ typedef struct dx_shape_column {
     dx_slice name;
     dx_column_type type;
     bool required, unique, indexed;
-    dx_slice references; // table; empty: none
+    dx_slice references;      // table; empty: none
+    const dx_value *fallback; // what it gets from an INSERT that does not name it; NULL: nothing. Not part of what is kept
 } dx_shape_column;
 
 typedef struct dx_shape_index {

@@ -112,10 +112,7 @@ static dx_status start_threads(dx_sqlite *store) {
     dx_status status = dx_writer_start(store);
     if (!status) status = dx_readers_start(store);
     // Starting up is over: what the direct connection knows of the schema is not needed at rest.
-    if (!store->shared) {
-        dx_sqlite_disconnect(store->direct);
-        store->direct = NULL;
-    }
+    dx_sqlite_direct_rest(store);
     pthread_mutex_unlock(&store->direct_lock);
     return status;
 }

@@ -43,7 +43,8 @@ dx_status dx_shape_of(dx_shape *out, dx_arena *arena, const dx_table *table) {
                                             .unique = column->unique && !key,
                                             // Deleting a row looks for those that refer to it: all of them.
                                             .indexed = (column->indexed || column->references) && (!column->unique || partly) && !key,
-                                            .references = column->references ? column->references->name : (dx_slice){0}};
+                                            .references = column->references ? column->references->name : (dx_slice){0},
+                                            .fallback = key ? NULL : &column->fallback};
     }
     for (size_t i = 0; i < out->index_count; i++) {
         const dx_table_index *index = &table->indexes[i];

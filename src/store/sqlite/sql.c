@@ -289,7 +289,7 @@ static dx_status set_writing(dx_statement *statement, dx_sqlite *store, dx_arena
     return status;
 }
 
-static dx_status build(dx_statement **out, dx_sqlite *store, dx_arena *arena, const dx_query *query, uint16_t param_count) {
+dx_status dx_sqlite_build(dx_statement **out, dx_sqlite *store, dx_arena *arena, const dx_query *query, uint16_t param_count) {
     dx_statement *statement = DX_ARENA_NEW(arena, dx_statement);
     if (!statement) return DX_NO_MEMORY;
     statement->kind = query->kind;
@@ -311,16 +311,8 @@ static dx_status build(dx_statement **out, dx_sqlite *store, dx_arena *arena, co
 }
 
 dx_status dx_sqlite_statement(const dx_statement **out, dx_store *base, dx_arena *arena, const dx_query *query, uint16_t param_count) {
-    dx_sqlite *store = dx_sqlite_of(base);
     dx_statement *statement = NULL;
-    if (arena) {
-        dx_status status = build(&statement, store, arena, query, param_count);
-        *out = statement;
-        return status;
-    }
-    dx_status status = build(&statement, store, store->arena, query, param_count);
-    if (status) return status;
-    statement->kept = store->kept_count++;
+    dx_status status = dx_sqlite_build(&statement, dx_sqlite_of(base), arena, query, param_count);
     *out = statement;
-    return DX_OK;
+    return status;
 }

@@ -140,14 +140,22 @@ static void run_group(dx_sqlite *store) {
 
 // --- the thread --------------------------------------------------------------------------------------------------------------
 
+static bool has_work(const dx_sqlite_writer *writer) {
+    return writer->pending || atomic_load_explicit(&writer->incoming, memory_order_relaxed);
+}
+
+static bool is_parked(const dx_sqlite_writer *writer) {
+    return atomic_load_explicit(&writer->parked, memory_order_relaxed) != 0;
+}
+
 static bool wait_for_work(dx_sqlite_writer *writer) {
-    if (writer->pending || atomic_load_explicit(&writer->incoming, memory_order_relaxed)) return true;
+    if (has_work(writer) && DX_LIKELY(!is_parked(writer))) return true;
     pthread_mutex_lock(&writer->lock);
-    while (!atomic_load_explicit(&writer->incoming, memory_order_relaxed) && !atomic_load_explicit(&writer->stop, memory_order_relaxed)) {
+    while (is_parked(writer) || (!has_work(writer) && !atomic_load_explicit(&writer->stop, memory_order_relaxed))) {
         pthread_cond_wait(&writer->wake, &writer->lock);
     }
     pthread_mutex_unlock(&writer->lock);
-    return atomic_load_explicit(&writer->incoming, memory_order_relaxed) != NULL;
+    return has_work(writer);
 }
 
 static void *write_all(void *ctx) {
@@ -160,6 +168,15 @@ static void wake(dx_sqlite_writer *writer) {
     pthread_mutex_lock(&writer->lock);
     pthread_cond_signal(&writer->wake);
     pthread_mutex_unlock(&writer->lock);
+}
+
+void dx_writer_park(dx_sqlite *store) {
+    (void)atomic_fetch_add(&store->writer.parked, 1);
+}
+
+void dx_writer_unpark(dx_sqlite *store) {
+    (void)atomic_fetch_sub(&store->writer.parked, 1);
+    wake(&store->writer);
 }
 
 void dx_writer_submit(dx_sqlite *store, dx_tx *tx) {
