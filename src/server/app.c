@@ -248,7 +248,8 @@ void dx_app_destroy(dx_app *app) {
     if (!app) return;
     for (size_t i = app->states_loaded; i-- > 0;)
         if (dx_features[i]->stop) dx_features[i]->stop(app->states[i]);
-    dx_keep_destroy(app->keep);
+    // The last one leaves its statements to the store, which may still have work in hand that uses them.
+    if (app->process && app->process->store && atomic_load(&app->process->holders) > 1) dx_keep_destroy(app->keep);
     dx_docs_destroy(app);
     dx_document_deinit(&app->openapi);
     dx_definition_destroy(app->definition);
