@@ -8,6 +8,12 @@
 
 bool dx_utf8_valid(dx_slice text);
 size_t dx_utf8_length(dx_slice valid_utf8); // code points
+// The same in pieces: false at the first byte that can't be UTF-8 (then the state is of no use any more). Zero the state first.
+typedef struct dx_utf8_state {
+    uint32_t state;
+} dx_utf8_state;
+bool dx_utf8_feed(dx_utf8_state *state, dx_slice piece) DX_MUST_USE;
+bool dx_utf8_whole(const dx_utf8_state *state); // no character is cut off at the end
 
 // Decodes %XX (and, in forms, "+") into the arena; the input itself when there is nothing to decode. DX_BAD_REQUEST on a broken escape.
 dx_status dx_percent_decode(dx_slice *out, dx_arena *arena, dx_slice text, bool plus_is_space) DX_MUST_USE;

@@ -3,7 +3,7 @@
 #ifndef DX_CODEC_WEBSOCKET_H
 #define DX_CODEC_WEBSOCKET_H
 
-#include "base/buffer.h"
+#include "codec/text.h" // dx_utf8_feed: text comes in pieces
 
 typedef enum dx_ws_opcode {
     DX_WS_CONTINUE = 0,
@@ -16,10 +16,10 @@ typedef enum dx_ws_opcode {
 
 typedef enum dx_ws_event {
     DX_WS_MORE,    // every byte is taken
-    DX_WS_BEGIN,   // a data frame's header: opcode, fin, compressed
+    DX_WS_BEGIN,   // a data frame's header: opcode, fin, compressed; `left` is its size
     DX_WS_PIECE,   // `piece`: part of a data frame's payload, unmasked, in the caller's input (which is written over)
     DX_WS_END,     // the data frame is complete
-    DX_WS_CONTROL, // a whole control frame: opcode and `piece` (at most 125 bytes)
+    DX_WS_CONTROL, // a whole control frame: opcode and `piece` (at most 125 bytes); of a close frame `close_code` too (1005: none in it)
     DX_WS_ERROR    // `close_code` and `reason` say why; no more calls
 } dx_ws_event;
 
@@ -43,15 +43,10 @@ void dx_ws_parser_init(dx_ws_parser *parser, bool deflate, bool require_mask);
 dx_ws_event dx_ws_next(dx_ws_parser *parser, char **data, size_t *size); // takes bytes off the front
 // A frame's header for `size` bytes of payload, unmasked; at most 10 bytes are written; the number is returned.
 size_t dx_ws_header(char out[10], dx_ws_opcode opcode, bool fin, bool compressed, uint64_t size);
+// XORs `size` bytes with the mask, from the mask's byte `at` on (section 5.3).
+void dx_ws_mask(char *data, size_t size, const uint8_t mask[4], unsigned at);
 bool dx_ws_close_code_valid(uint16_t code); // may stand in a close frame (section 7.4)
-// Sec-WebSocket-Accept for a key (section 4.2.2), 28 characters; false when the key is not base64 of 16 bytes. SHA-1 by `sha1`.
+// Whether a Sec-WebSocket-Key is base64 of 16 bytes (section 4.2.1).
 bool dx_ws_key_valid(dx_slice key);
-
-// UTF-8 checked across pieces (RFC 3629): for text messages.
-typedef struct dx_utf8_state {
-    uint32_t state;
-} dx_utf8_state;
-bool dx_utf8_feed(dx_utf8_state *state, dx_slice piece); // false: not UTF-8
-bool dx_utf8_whole(const dx_utf8_state *state);
 
 #endif
