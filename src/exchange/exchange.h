@@ -46,7 +46,8 @@ typedef struct dx_request {
 // in exchange/flow.h.
 
 typedef struct dx_reader_ops {
-    // A piece, after content decoding; it lives only during the call. It counts against a window (256 KiB) until dx_exchange_consume.
+    // A piece, after content decoding; it lives only during the call. (A tunnel's may be written over in place.) It counts against a window
+    // (256 KiB) until dx_exchange_consume.
     void (*piece)(void *ctx, dx_exchange *x, dx_slice piece);
     // The last call: DX_OK (the body is whole), or why it never will be (DX_CANCELLED, DX_TOO_LARGE, DX_REQUEST_TIMEOUT, DX_MALFORMED, …).
     // The handler may still answer. It does not come once the exchange has been answered without a source, or its source is closed: such
@@ -114,6 +115,7 @@ typedef struct dx_response {
     bool file_open;
     int64_t file_offset, file_size;
     dx_encoder *encoder; // for a source; NULL: as written
+    bool compress;       // a source says so: its pieces may be held back by a content coding until dx_exchange_flush
 } dx_response;
 
 // What a filter or a handler says. The set is closed.
