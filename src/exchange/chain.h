@@ -48,7 +48,10 @@ struct dx_operation {
     dx_method method; // GET answers HEAD as well
     dx_slice path;    // "/api/v1/items/{id}"; a last segment "{name*}" takes the rest of the path
     dx_body_mode body;
-    uint64_t body_cap;     // bytes, after content decoding; 0: the server's default
+    uint64_t body_cap; // bytes, after content decoding; 0: the server's default
+    // Of a DX_BODY_WHOLE operation: so many bytes are kept in memory, and a larger body (up to the cap) goes to a temporary file: the
+    // handler finds it in request.spilled, and request.body is empty. 0: all of it in memory, refused over the cap.
+    uint64_t spool;
     bool reflects_secrets; // the answer may hold a secret beside what the caller sent: never compressed (BREACH, CVE-2013-3587)
     dx_handler handler;
     const void *conf; // the handler's

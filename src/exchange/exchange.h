@@ -35,6 +35,7 @@ typedef struct dx_request {
     int64_t content_length;           // bytes; -1: not known before
     dx_slice protocol;                // "websocket": a tunnel is asked for; else empty
     dx_slice body;                    // whole, once the handler runs (DX_BODY_WHOLE); else empty
+    struct dx_spool *spilled;         // a whole body larger than operation->spool: in a file (exchange/spool.h); NULL: in `body`
     const dx_fields *trailers;        // behind the body; NULL: none (yet)
     dx_slice certificate_subject;     // of a verified TLS client certificate (RFC 4514); empty: none
     dx_slice certificate_fingerprint; // its SHA-256, lower hex

@@ -92,12 +92,17 @@ static void put_off(dx_exchange *x) {
     dx_loop_post(x->loop, &flows->task);
 }
 
-void dx_flows_drain(dx_flows *flows) {
-    flows->draining = true;
+void dx_flows_drain_some(dx_flows *flows, bool (*applies)(const dx_exchange *x, const void *ctx), const void *ctx) {
     for (dx_exchange *x = flows->live; x; x = x->flow.next_live) {
+        if (applies && !applies(x, ctx)) continue;
         x->flow.drain_due = true;
         put_off(x);
     }
+}
+
+void dx_flows_drain(dx_flows *flows) {
+    flows->draining = true;
+    dx_flows_drain_some(flows, NULL, NULL);
 }
 
 // --- answers that stream -----------------------------------------------------------------------------------------------------
@@ -265,12 +270,16 @@ void dx_exchange_writable(dx_exchange *x) {
 
 // --- bodies that stream ------------------------------------------------------------------------------------------------------
 
+void dx_exchange_read_on(dx_exchange *x) {
+    x->flow.read_due = true;
+    put_off(x);
+}
+
 void dx_exchange_read(dx_exchange *x, const dx_reader_ops *reader, void *ctx) {
     if (x->reader) return;
     x->reader = reader;
     x->reader_ctx = ctx;
-    x->flow.read_due = true;
-    put_off(x);
+    dx_exchange_read_on(x);
 }
 
 void dx_exchange_consume(dx_exchange *x, size_t bytes) {

@@ -15,12 +15,15 @@ typedef struct dx_flows {
 } dx_flows;
 // The server wants to stop: every open source is told (in the next turn), and every later one as soon as it has begun.
 void dx_flows_drain(dx_flows *flows);
+// Tells those open sources alone for which `applies` says so.
+void dx_flows_drain_some(dx_flows *flows, bool (*applies)(const dx_exchange *x, const void *ctx), const void *ctx);
 
 // From `finished`, for an answer with a source, once the owner has sent the head: the source's `ready` will come, or, when the head stands
 // alone (`bodiless`: HEAD, 204, 304) or the peer has gone, the wire's `finish` or `cut` from inside.
 void dx_exchange_begun(dx_exchange *x, bool bodiless);
 void dx_exchange_writable(dx_exchange *x);              // there is room after wire->write said false
 void dx_exchange_piece(dx_exchange *x, dx_slice piece); // after wire->read; not from inside dx_exchange_read
+void dx_exchange_read_on(dx_exchange *x);               // wire->read is to be called in the next turn
 void dx_exchange_ended(dx_exchange *x, dx_status why);  // the reader's last call; does nothing the second time
 // The wire is gone or has sent everything: the source's last call, and a file, an encoder and what they hold are let go. To be called for
 // every exchange that streamed before its arena is; does nothing the second time.

@@ -21,6 +21,7 @@ static void on_drained(void *ctx) {
 
 static void drain(dx_task *task) {
     dx_worker *worker = DX_CONTAINER_OF(task, dx_seat, drain)->worker;
+    dx_serve_drain(worker);
     dx_listener_drain(worker->listener, DX_DRAIN_NOW, worker->app->settings.drain, on_drained, worker);
 }
 

@@ -43,7 +43,7 @@ static dx_status build(dx_app *app, dx_operation *operation) {
         if (answers_json(operation)) add(&list, &dx_accept_filter, NULL);
         add_stage(&list, app, DX_STAGE_INNER);
     }
-    if (operation->body == DX_BODY_WHOLE) add(&list, &dx_body_filter, app);
+    if (operation->body != DX_BODY_NONE) add(&list, &dx_body_filter, app);
     operation->chain = (dx_chain){list.items, (uint16_t)list.count, operation->handler, operation->conf};
     return DX_OK;
 }

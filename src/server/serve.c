@@ -1,99 +1,117 @@
 // Between the listener and the chain: a stream becomes an exchange, in one allocation of the stream's arena; the exchange's answer becomes
-// the stream's. The body is gathered while filters run, but the client is asked for it (100 Continue), and an oversized one refused, only
-// when every filter has let the request pass: the body filter stands right before the handler.
-#include "server/parts.h"
-
-#define FIELDS_CAP       16          // room for response fields that need no allocation
-#define BODY_FIRST       (64u << 10) // taken for a body at once, whatever Content-Length promises
-#define TAKES_BODY(call) ((call)->x.operation && (call)->x.operation->body == DX_BODY_WHOLE)
-
-typedef struct call {
-    dx_exchange x;
-    dx_stream *stream;
-    dx_worker *worker;
-    dx_app *app; // whose snapshot the exchange runs on, to its end
-    int64_t content_length;
-    dx_buffer body;
-    bool arrived; // the whole body
-    bool wanted;  // the body filter waits
-    bool answered;
-    dx_nanos duration;
-    dx_field fields[FIELDS_CAP];
-} call;
-
-// --- the body
-// -----------------------------------------------------------------------------------------------------------------------------------
-
-static uint64_t cap_of(const call *c) {
-    return c->x.operation->body_cap ? c->x.operation->body_cap : c->app->settings.body_cap;
-}
-
-// What is wrong with the body so far, or with all of it once it has arrived.
-static dx_verdict judge_body(call *c) {
-    dx_status status = dx_buffer_status(&c->body);
-    if (status == DX_OK) {
-        c->x.request.body = dx_buffer_slice(&c->body);
-        return DX_NEXT;
-    }
-    c->x.response.close = true; // the rest of it is not worth reading
-    if (status != DX_TOO_LARGE) return dx_exchange_fail(&c->x, status, NULL);
-    return dx_exchange_fail(&c->x, DX_TOO_LARGE, "the body may have %llu bytes", (unsigned long long)cap_of(c));
-}
-
-static dx_verdict body_in(const void *conf, dx_exchange *x) {
-    (void)conf;
-    call *c = x->owner;
-    if (!x->request.body_expected) return DX_NEXT;
-    if (c->content_length > 0 && (uint64_t)c->content_length > cap_of(c)) c->body.status = DX_TOO_LARGE;
-    if (c->arrived || dx_buffer_status(&c->body) != DX_OK) return judge_body(c);
-    c->wanted = true;
-    dx_stream_continue(c->stream);
-    return DX_WAIT;
-}
-
-const dx_filter_ops dx_body_filter = {"body", body_in, NULL};
-
-static void resume_with_body(call *c) {
-    if (!c->wanted) return;
-    c->wanted = false;
-    dx_exchange_resume(&c->x, c->x.aborted ? DX_NEXT : judge_body(c));
-}
+// the stream's, whole, as a file, or piece by piece.
+#include "server/call.h"
 
 static void on_body(void *owner, dx_slice piece) {
-    call *c = owner;
-    dx_stream_consume(c->stream, piece.size);
-    if (c->answered || !TAKES_BODY(c) || dx_buffer_status(&c->body) != DX_OK) return;
-    if (c->body.cap == 0) {
-        c->body.cap = (size_t)cap_of(c);
-        size_t first = c->content_length > 0 && c->content_length < BODY_FIRST ? (size_t)c->content_length : piece.size;
-        if (first <= c->body.cap) (void)dx_buffer_reserve(&c->body, first);
-    }
-    dx_buffer_add(&c->body, piece);
-    if (dx_buffer_status(&c->body) != DX_OK) resume_with_body(c);
+    dx_intake_take(owner, piece);
+}
+
+static void on_trailers(void *owner, const dx_fields *fields) {
+    ((dx_call *)owner)->x.request.trailers = fields;
 }
 
 static void on_end(void *owner) {
-    call *c = owner;
-    c->arrived = true;
-    resume_with_body(c);
+    dx_intake_end(owner);
 }
 
 static void on_abort(void *owner, dx_status why) {
-    call *c = owner;
+    dx_call *c = owner;
     c->x.aborted = true;
     if (why == DX_REQUEST_TIMEOUT && c->x.error == DX_OK) c->x.error = why;
-    resume_with_body(c);
+    dx_intake_abort(c, why);
+    if (!dx_exchange_has_begun(&c->x)) return; // the answer that is still to come ends it
+    dx_exchange_closed(&c->x, why);
+    dx_stream_drop(c->stream);
+}
+
+// --- answers in pieces
+// ---------------------------------------------------------------------------------------------------------------------------------
+
+static bool wire_write(dx_exchange *x, dx_slice piece) {
+    return dx_stream_write(((dx_call *)x->owner)->stream, piece);
+}
+
+static void wire_finish(dx_exchange *x, const dx_fields *trailers) {
+    dx_call *c = x->owner;
+    c->answered = !x->response.tunnel; // a tunnel's other direction has an end of its own
+    if (trailers) dx_stream_trailers(c->stream, trailers);
+    dx_stream_finish(c->stream);
+}
+
+static void wire_cut(dx_exchange *x) {
+    dx_call *c = x->owner;
+    c->answered = true;
+    dx_stream_drop(c->stream);
+}
+
+static void wire_read(dx_exchange *x) {
+    dx_intake_read(x->owner);
+}
+
+static void wire_consume(dx_exchange *x, size_t bytes) {
+    dx_intake_consume(x->owner, bytes);
+}
+
+static const dx_exchange_wire wire = {wire_write, wire_finish, wire_cut, wire_read, wire_consume};
+
+static void on_writable(void *owner) {
+    dx_exchange_writable(&((dx_call *)owner)->x);
+}
+
+void dx_serve_drain(dx_worker *worker) {
+    dx_flows_drain(&worker->flows);
+}
+
+static bool runs_on(const dx_exchange *x, const void *app) {
+    return ((const dx_call *)x->owner)->app == app;
+}
+
+void dx_serve_retire(dx_worker *worker, const dx_app *app) {
+    dx_flows_drain_some(&worker->flows, runs_on, app);
 }
 
 // --- the answer
 // ---------------------------------------------------------------------------------------------------------------------------------
 
+static void answer_in_pieces(dx_call *c, dx_response_head *head, bool bodiless) {
+    head->no_body_length = bodiless;
+    head->content_length = -1;
+    if (c->x.response.tunnel)
+        dx_stream_tunnel(c->stream, head);
+    else
+        dx_stream_begin(c->stream, head);
+    dx_exchange_begun(&c->x, bodiless);
+}
+
+static void answer_with_file(dx_call *c, dx_response_head *head, bool bodiless) {
+    dx_response *response = &c->x.response;
+    c->answered = true;
+    if (bodiless) { // the descriptor is closed with the exchange
+        head->no_body_length = true;
+        head->content_length = c->x.request.method == DX_HEAD && head->status != 304 && head->status != 204 ? response->file_size : -1;
+        dx_stream_respond(c->stream, head, (dx_slice){NULL, 0});
+        return;
+    }
+    response->file_open = false;
+    dx_stream_respond_file(c->stream, head, response->file, response->file_offset, response->file_size);
+}
+
 static void on_finished(dx_exchange *x) {
-    call *c = x->owner;
+    dx_call *c = x->owner;
     dx_slice body = x->response.body;
     int status = x->response.status;
+    bool bodiless = x->request.method == DX_HEAD || status == 304 || status == 204;
     dx_response_head head = {.status = status, .fields = &x->response.fields, .close = x->response.close};
-    if (x->request.method == DX_HEAD || status == 304 || status == 204) {
+    if (DX_UNLIKELY(x->response.source)) {
+        answer_in_pieces(c, &head, bodiless);
+        return;
+    }
+    x->reader = NULL; // an answer without a source ends the reading
+    if (DX_UNLIKELY(x->response.file_open)) {
+        answer_with_file(c, &head, bodiless);
+        return;
+    }
+    if (bodiless) {
         head.no_body_length = true;
         head.content_length = x->request.method == DX_HEAD && status != 304 && status != 204 ? (int64_t)body.size : -1;
         body = (dx_slice){NULL, 0};
@@ -104,9 +122,13 @@ static void on_finished(dx_exchange *x) {
 }
 
 static void on_closed(void *owner, bool sent, uint64_t bytes) {
-    call *c = owner;
+    dx_call *c = owner;
     dx_worker *worker = c->worker;
+    if (DX_UNLIKELY(dx_exchange_flowed(&c->x))) dx_exchange_closed(&c->x, sent ? DX_OK : DX_CANCELLED);
+    dx_intake_deinit(&c->intake);
     bool quiet = c->x.operation && c->x.operation->unlogged && c->x.response.status < 500;
+    // Of what goes out in pieces, the time to the last byte is told.
+    if (DX_UNLIKELY(c->duration == 0) && !quiet) c->duration = dx_clock_monotonic() - c->x.started;
     if (!quiet) dx_request_log_add(&worker->logger, &c->x, &(struct dx_request_facts){sent, bytes, c->duration});
     worker->live--;
     dx_app_release(c->app, worker->index);
@@ -124,27 +146,32 @@ static void take_request(dx_request *request, const dx_request_head *head) {
     request->fields = head->fields;
     request->peer = head->peer;
     request->secure = head->secure;
+    request->version = head->version;
+    request->tag = head->tag;
     request->body_expected = head->content_length != 0;
+    request->content_length = head->content_length;
+    request->protocol = head->protocol;
 }
 
 static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head) {
     dx_worker *worker = ctx;
     dx_app *app = worker->app;
     dx_arena *arena = dx_stream_arena(stream);
-    call *c = dx_arena_alloc(arena, sizeof *c);
+    dx_call *c = dx_arena_alloc(arena, sizeof *c);
     if (!c) return NULL;
     dx_exchange_init(&c->x, arena, worker->loop, worker->index);
     c->stream = stream;
     c->worker = worker;
     c->app = app;
-    c->content_length = head->content_length;
-    dx_buffer_init(&c->body, arena, 0); // its cap is set with its first piece
-    c->arrived = c->wanted = c->answered = false;
+    dx_intake_init(&c->intake, arena);
+    c->answered = false;
     c->duration = 0;
     dx_exchange *x = &c->x;
     x->owner = c;
+    x->wire = &wire;
+    x->flows = &worker->flows;
     x->finished = on_finished;
-    x->response.fields = (dx_fields){c->fields, 0, FIELDS_CAP};
+    x->response.fields = (dx_fields){c->fields, 0, DX_CALL_FIELDS_CAP};
     x->started = dx_loop_now(worker->loop);
     take_request(&x->request, head);
     dx_trace_take(x, worker);
@@ -190,5 +217,11 @@ static void on_reject(void *ctx, dx_arena *arena, dx_slice peer, dx_status why, 
     dx_request_log_add(&worker->logger, x, &(struct dx_request_facts){true, body->size, 0});
 }
 
-const dx_stream_ops dx_serve_ops = {
-    .begin = on_begin, .body = on_body, .end = on_end, .abort = on_abort, .closed = on_closed, .reject = on_reject};
+const dx_stream_ops dx_serve_ops = {.begin = on_begin,
+                                    .body = on_body,
+                                    .trailers = on_trailers,
+                                    .end = on_end,
+                                    .abort = on_abort,
+                                    .closed = on_closed,
+                                    .reject = on_reject,
+                                    .writable = on_writable};

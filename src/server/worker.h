@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "exchange/flow.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
 #include "server/feature.h"
@@ -30,6 +31,7 @@ typedef struct dx_worker {
     dx_session *session;
     dx_listener *listener;
     dx_request_logger logger;
+    dx_flows flows; // exchanges whose bodies stream
     uint64_t random[2];
     size_t live;  // streams under way, of whatever app
     bool drained; // the listener has said so: the worker ends with its last stream
@@ -71,6 +73,11 @@ void dx_process_release(dx_process *process);
 void dx_app_leave(dx_app *app, dx_worker *worker);
 // What an app says of the log and of errors holds from now on: called when workers begin to use it.
 void dx_app_activate(const dx_app *app);
+
+// serve.c, on the worker's thread: tells streams under way to end soon, in order: all of them, because the listener drains; or those that
+// run on an app that the worker has left.
+void dx_serve_drain(dx_worker *worker);
+void dx_serve_retire(dx_worker *worker, const dx_app *app);
 
 // A stream has ended: called by serve.c after it has counted it off.
 static inline void dx_worker_rest(dx_worker *worker) {
