@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "net/address.h"
 #include "net/http1.h"
+#include "net/tls.h"
 
 #define ACCEPTS_A_TURN  64
 #define HEAD_BYTES_MOST (16u << 20)
@@ -138,6 +139,13 @@ static void take_connection(dx_doorway *door, int fd, const dx_address *address)
     dx_connection *c;
     if (dx_connection_create(&c, listener, fd, address) != DX_OK) return; // without memory it is closed
     c->tag = door->endpoint.tag;
+    if (door->endpoint.tls) {
+        if (dx_tls_attach(c, door->endpoint.tls) != DX_OK) {
+            dx_connection_cut(c);
+            return;
+        }
+        c->transport = &dx_tls_transport;
+    }
     dx_connection_begin(c);
 }
 
@@ -250,6 +258,7 @@ static void free_listener(dx_listener *listener) {
         dx_stream_free(stream);
     }
     if (listener->reserve >= 0) (void)close(listener->reserve);
+    dx_memory_free(listener->tls_desk);
     dx_memory_free(listener->input);
     dx_memory_free(listener->output);
     dx_memory_free(listener);

@@ -50,6 +50,7 @@ struct dx_listener {
     dx_connection *output_owner;
     size_t output_size;
     char *input, *output;
+    void *tls_desk; // what TLS connections share (tls.c), made by the first one
 };
 
 // Has the task run at the end of this turn.
