@@ -11,14 +11,19 @@ typedef struct dx_ranges dx_ranges;
 dx_status dx_ranges_create(dx_ranges **out, const dx_slice *texts, size_t count, dx_slice pointer, dx_diags *diags) DX_MUST_USE;
 void dx_ranges_destroy(dx_ranges *ranges);                               // takes NULL
 bool dx_ranges_have(const dx_ranges *ranges, const dx_address *address); // IPv4 in IPv6 (::ffff:…) is IPv4; false for NULL
+// 16 bytes, IPv4 as ::ffff:a.b.c.d; false for a unix socket's.
+bool dx_address_bytes(const dx_address *address, uint8_t out[16]);
 
 typedef struct dx_gate dx_gate;
 typedef struct dx_gate_rules {
     const dx_ranges *allow; // NULL: everybody
     const dx_ranges *deny;  // NULL: nobody; wins over `allow`
-    uint32_t each;          // connections that one address (IPv6: one /64) may have at once; 0: no bound of its own
-    uint32_t all;           // connections in all
+    // Proxies that speak for others: `allow` and `each` are not about them, for whom they speak is judged by what they say. `deny` is.
+    const dx_ranges *proxies;
+    uint32_t each; // connections that one address (IPv6: one /64) may have at once; 0: no bound of its own. Not for peers on unix sockets
+    uint32_t all;  // connections in all, of every worker; 0: no bound
 } dx_gate_rules;
+bool dx_gate_admits(const dx_gate_rules *rules, const dx_address *address); // by `allow` and `deny` alone
 dx_status dx_gate_create(dx_gate **out, const dx_gate_rules *rules) DX_MUST_USE;
 void dx_gate_destroy(dx_gate *gate);
 // New rules, for connections from now on. The old ranges may be destroyed when every loop has passed a turn.

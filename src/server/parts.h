@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "exchange/router.h"
+#include "net/gate.h"
 #include "net/http_server.h"
+#include "net/tls.h"
 #include "server/app.h"
 #include "server/worker.h"
 
@@ -20,6 +22,26 @@ typedef struct dx_cors {
     bool any_origin, credentials;
     dx_slice methods, headers, expose, max_age; // as they are sent
 } dx_cors;
+
+// Bits of an endpoint's tag, which each of its requests carries.
+#define DX_TAG_REDIRECT 1u // everything but health checks is sent to TLS
+
+// An address to listen on, and what is spoken there.
+typedef struct dx_listen_setting {
+    const char *address; // as dx_socket_listen takes it, with unix:/absolute/path; or "systemd:NAME"
+    bool tls, proxy_protocol, redirect;
+    bool open_to_others; // not loopback, not a unix socket; or not known
+    uint16_t port;       // 0: the system picks one, or there is none
+    uint16_t tag;        // for dx_endpoint
+    unsigned mode;       // of a unix socket's file; 0: the default
+    dx_slice pointer;    // of the entry, for findings
+} dx_listen_setting;
+
+typedef struct dx_certificate_roles {
+    dx_slice subject;
+    const dx_slice *roles;
+    size_t count;
+} dx_certificate_roles;
 
 typedef struct dx_settings {
     dx_slice title, version, description, base_path;
@@ -36,13 +58,21 @@ typedef struct dx_settings {
     const char *spool_folder;
     dx_nanos request_time, statement_time, drain;
     dx_cors cors;
+    const dx_listen_setting *listens;
+    size_t listen_count;
+    uint16_t redirect_port; // of TLS, for the addresses that redirect
+    dx_tls_options tls;     // `count` 0: no TLS. `tickets` is whoever makes the context's to set
+    const dx_certificate_roles *certificate_roles;
+    size_t certificate_role_count;
+    dx_slice hsts;            // Strict-Transport-Security of answers over TLS; empty: none
+    dx_gate_rules gate;       // its ranges live as long as the settings; also dx_endpoint's `proxies`
+    const char *user, *group; // NULL: as started
 } dx_settings;
 
 extern const dx_section dx_server_section;
 // Reads the section and what `options` overrides; complains of what the schema can't say.
 dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definition *definition, const dx_app_options *options,
                            dx_diags *diags) DX_MUST_USE;
-bool dx_host_is_loopback(const char *host);
 
 // --- the root secret -----------------------------------------------------------------------------------------------------------------
 

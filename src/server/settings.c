@@ -1,63 +1,49 @@
 // Reading the section `server` into a struct. The schema (settings_schema.c) has checked types, ranges and names and has filled in every
 // default; here is what a schema can't say, above all what would make a server unsafe.
-#include <arpa/inet.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/map.h"
-#include "server/parts.h"
+#include "server/settings.h"
 
-typedef struct reader {
-    const dx_definition *definition;
-    yyjson_val *section;
-    dx_arena *arena;
-    dx_diags *diags;
-    dx_settings *out;
-} reader;
+typedef dx_settings_reader reader;
 
 static dx_status copy_text(reader *r, const char *name, dx_slice *out) {
     *out = dx_arena_copy(r->arena, dx_json_member_slice(r->section, name));
     return out->data ? DX_OK : DX_NO_MEMORY;
 }
 
-bool dx_host_is_loopback(const char *host) {
-    struct in_addr four;
-    struct in6_addr six;
-    if (strcmp(host, "localhost") == 0) return true;
-    if (inet_pton(AF_INET, host, &four) == 1) return (ntohl(four.s_addr) >> 24) == 127;
-    return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+dx_diag *dx_settings_complain(const dx_settings_reader *r, const char *advice, dx_slice pointer, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    dx_diag *diag = dx_definition_complain(r->definition, r->diags, pointer, "%s", text);
+    dx_diag_suggest(r->diags, diag, dx_slice_str(advice));
+    return diag;
 }
 
-static bool is_address(const char *host) {
-    struct in6_addr any;
-    return strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &any) == 1 || inet_pton(AF_INET6, host, &any) == 1;
+const char *dx_settings_file(const dx_settings_reader *r, dx_slice file) {
+    const char *path = dx_definition_path(r->definition), *slash = strrchr(path, '/');
+    bool relative = file.size && file.data[0] != '/' && slash;
+    return relative ? dx_arena_printf(r->arena, "%.*s/%.*s", (int)(slash - path), path, DX_SLICE_ARG(file)).data
+                    : dx_arena_copy(r->arena, file).data;
 }
 
-// "HOST:PORT" or "[v6]:PORT".
-static bool split_listen(reader *r, dx_slice text) {
-    size_t colon = text.size;
-    int64_t port;
-    while (colon > 0 && text.data[colon - 1] != ':') colon--;
-    if (colon < 2 || !dx_slice_to_i64(dx_slice_from(text, colon), &port) || port < 0 || port > 65535) return false;
-    dx_slice host = dx_slice_of(text.data, colon - 1);
-    if (host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']') host = dx_slice_of(host.data + 1, host.size - 2);
+// The addresses that `host` and `port` are of: the first one.
+static dx_status read_listen(reader *r) {
+    dx_status status = dx_settings_read_listens(r);
+    if (status != DX_OK || r->out->listen_count == 0) return status;
+    const char *address = r->out->listens[0].address, *colon = strrchr(address, ':');
+    dx_slice host = dx_slice_of(address, (size_t)(colon - address));
+    if (host.data[0] == '[') host = dx_slice_of(host.data + 1, host.size - 2);
     r->out->host = dx_arena_copy(r->arena, host).data;
-    r->out->port = (uint16_t)port;
-    return r->out->host && is_address(r->out->host);
-}
-
-static dx_status read_listen(reader *r, const char *override) {
-    dx_slice text = override ? dx_slice_str(override) : dx_json_member_slice(r->section, "listen");
-    if (split_listen(r, text)) return DX_OK;
-    if (override)
-        dx_diags_add(r->diags, DX_INVALID, (dx_slice){NULL, 0},
-                     "--listen takes HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, not \"%s\"", override);
-    else
-        dx_definition_complain(r->definition, r->diags, DX_SLICE("/server/listen"),
-                               "expected HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, found \"%.*s\"",
-                               DX_SLICE_ARG(text));
-    return DX_INVALID;
+    r->out->port = r->out->listens[0].port;
+    return r->out->host ? DX_OK : DX_NO_MEMORY;
 }
 
 // A relative file of the definition lies beside the definition; one of the command line is relative to where the command runs.
@@ -119,6 +105,7 @@ static const number numbers[] = {
     {"limits", "inflate_ratio", COUNT, AT(inflate_ratio), 0, 0},
     {"limits", "memory", SIZE_64, AT(arena_cap), 64 << 10, 4ull << 30},
     {"limits", "connections", COUNT, AT(limits.connections), 0, 0},
+    {"limits", "connections_each", COUNT, AT(gate.each), 0, 0},
     {"limits", "requests_a_connection", COUNT, AT(limits.requests_a_connection), 0, 0},
     {"limits", "pipelined", COUNT, AT(limits.pipelined), 0, 0},
     {"limits", "body_rate", COUNT, AT(limits.body_rate), 0, 0},
@@ -246,19 +233,6 @@ static dx_status read_cors(reader *r) {
 // --- all of it
 // ----------------------------------------------------------------------------------------------------------------------------
 
-static void check_exposure(reader *r, const dx_app_options *options) {
-    if (r->out->production || !r->out->host || dx_host_is_loopback(r->out->host)) return;
-    if (options->listen)
-        dx_diags_add(r->diags, DX_INVALID, (dx_slice){NULL, 0},
-                     "--listen %s: development mode shows the inside of errors and serves this machine alone; use 127.0.0.1, or "
-                     "\"mode\": \"production\" in the definition",
-                     options->listen);
-    else
-        dx_definition_complain(r->definition, r->diags, DX_SLICE("/server/mode"),
-                               "development mode shows the inside of errors and serves this machine alone; listen on 127.0.0.1, or set "
-                               "the mode to \"production\"");
-}
-
 static dx_status read_texts(reader *r) {
     dx_status status = copy_text(r, "title", &r->out->title);
     if (status == DX_OK) status = copy_text(r, "version", &r->out->version);
@@ -282,7 +256,7 @@ static void read_switches(reader *r) {
 
 dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definition *definition, const dx_app_options *options,
                            dx_diags *diags) {
-    reader r = {definition, dx_definition_section(definition, "server"), arena, diags, out};
+    reader r = {definition, dx_definition_section(definition, "server"), arena, diags, out, options};
     size_t before = diags->count;
     *out = (dx_settings){.limits = DX_HTTP_LIMITS_INIT};
     dx_status status = read_texts(&r);
@@ -290,11 +264,12 @@ dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definitio
     read_switches(&r);
     if (options->workers) out->workers = options->workers;
     for (size_t i = 0; i < DX_COUNT_OF(numbers); i++) (void)read_number(&r, &numbers[i]);
-    (void)read_listen(&r, options->listen);
-    status = read_store(&r, options);
+    status = read_listen(&r);
+    if (status == DX_OK) status = dx_settings_read_tls(&r);
+    if (status == DX_OK) status = dx_settings_read_access(&r);
+    if (status == DX_OK) status = read_store(&r, options);
     if (status == DX_OK) status = read_cors(&r);
     if (status == DX_OK) status = read_spool_folder(&r);
-    check_exposure(&r, options);
     if (out->limits.body_bytes < out->body_cap) out->limits.body_bytes = out->body_cap;
     if (status == DX_OK && diags->count > before) status = DX_INVALID;
     return status;

@@ -26,6 +26,9 @@ static bool is_told(const toy *t, const char *pointer, const char *words) {
     return false;
 }
 
+#define PAIR      "{\"certificate\": \"c.pem\", \"key\": \"k.pem\"}"
+#define TLS_AT(a) "\"tls\": {\"certificates\": [" PAIR "]}, \"listen\": [{\"address\": \"" a "\", \"tls\": true}"
+
 static void unsafe_definitions_refuse_to_start(void **state) {
     static const struct {
         const char *section, *pointer, *words;
@@ -48,6 +51,35 @@ static void unsafe_definitions_refuse_to_start(void **state) {
         {"\"spool_folder\": \"/no/such/folder\"", "/server/spool_folder", "No such file"},
         {"\"limits\": {\"inflate_ratio\": 0}", "/server/limits/inflate_ratio", "1"},
         {"\"lisen\": \"127.0.0.1:80\"", "/server/lisen", "listen"},
+        {"\"listen\": []", "/server/listen", ""},
+        {"\"listen\": [\"127.0.0.1:1\", \"::1:80\"]", "/server/listen/1", "HOST:PORT"},
+        {"\"listen\": [\"127.0.0.1:81\", \"localhost:81\"]", "/server/listen/1", "listened on already, by /server/listen/0"},
+        {"\"listen\": [\"*:81\", \"0.0.0.0:81\"]", "/server/listen/1", "leave one of them out"},
+        {"\"listen\": [\"unix:a\", \"unix:a\"]", "/server/listen/1", "leave one of them out"},
+        {"\"listen\": \"*:0\"", "/server/listen", "from 1 to 65535"},
+        {"\"listen\": \"unix:@x\"", "/server/listen", "path of a file"},
+        {"\"listen\": \"systemd:\"", "/server/listen", "systemd:NAME"},
+        {"\"listen\": [{\"address\": \"127.0.0.1:1\", \"mode\": \"0600\"}]", "/server/listen/0", "unix socket alone"},
+        {"\"listen\": [{\"address\": \"unix:a\", \"mode\": \"600\"}]", "/server/listen/0/mode", ""},
+        {"\"listen\": [{\"addres\": \"127.0.0.1:1\"}]", "/server/listen/0/addres", "address"},
+        {"\"mode\": \"development\", \"listen\": [\"127.0.0.1:1\", \"192.0.2.1:1\"]", "/server/mode", "192.0.2.1:1"},
+        {"\"mode\": \"development\", \"listen\": \"systemd:0\"", "/server/mode", "systemd:0"},
+        {"\"listen\": [{\"address\": \"127.0.0.1:1\", \"tls\": true}]", "/server/listen/0", "duplex cert self-signed"},
+        {"\"tls\": {\"certificates\": [" PAIR "]}", "/server/tls/certificates", "never be used"},
+        {"\"tls\": {\"certificates\": [{\"certificate\": \"a\"}]}", "/server/tls/certificates/0/key", "required"},
+        {"\"listen\": [{\"address\": \"127.0.0.1:1\", \"redirect\": \"https\"}]", "/server/listen/0", "leads nowhere"},
+        {TLS_AT("127.0.0.1:0") ", {\"address\": \"127.0.0.1:1\", \"redirect\": \"https\"}]", "/server/listen/1", "https:443"},
+        {TLS_AT("127.0.0.1:2") ", {\"address\": \"127.0.0.1:1\", \"redirect\": \"https:65536\"}]", "/server/listen/1", "65535"},
+        {TLS_AT("127.0.0.1:2") ", {\"address\": \"127.0.0.1:1\", \"tls\": true, \"redirect\": \"https\"}]", "/server/listen/1",
+         "in the clear"},
+        {"\"tls\": {\"client\": {\"required\": true}}", "/server/tls/client", "without \"ca\""},
+        {"\"tls\": {\"client\": {\"roles\": {\"CN=a\": [\"admin\"]}}}", "/server/tls/client", "without \"ca\""},
+        {"\"hsts\": {\"max_age\": \"3651d\"}", "/server/hsts/max_age", "3650d"},
+        {"\"hsts\": {\"preload\": true}", "/server/hsts/preload", "include their subdomains"},
+        {"\"allow\": [\"10.0.0.0/8\", \"10.0.0.1/8\"]", "/server/allow/1", "10.0.0.0/8"},
+        {"\"deny\": [\"nobody\"]", "/server/deny/0", "not a range"},
+        {"\"trusted_proxies\": [\"10.0.0.0/33\"]", "/server/trusted_proxies/0", "not a range"},
+        {"\"group\": \"www\"", "/server/group", "name the user"},
     };
     (void)state;
     for (size_t i = 0; i < DX_COUNT_OF(rows); i++) {
@@ -56,6 +88,101 @@ static void unsafe_definitions_refuse_to_start(void **state) {
         if (status == DX_OK || !is_told(&t, rows[i].pointer, rows[i].words)) fail_msg("row %zu: %s", i, rows[i].section);
         toy_clean(&t);
     }
+}
+
+// Reads the settings alone: nothing is opened.
+static const dx_settings *settle(toy *t, const char *section, const char *listen) {
+    static dx_settings settings;
+    size_t count;
+    dx_app_options options = {.listen = listen, .offline = true};
+    dx_definition *definition = NULL;
+    toy_prepare(t, section);
+    const dx_section *const *sections = dx_app_sections(&count);
+    assert_int_equal(dx_definition_load(&definition, t->path, sections, count, NULL, &t->diags), DX_OK);
+    assert_int_equal(dx_settings_read(&settings, t->arena, definition, &options, &t->diags), DX_OK);
+    assert_int_equal(dx_arena_defer(t->arena, (void (*)(void *))dx_definition_destroy, definition), DX_OK);
+    return &settings;
+}
+
+static void every_kind_of_address_is_read(void **state) {
+    (void)state;
+    toy t;
+    const dx_settings *s =
+        settle(&t,
+               TLS_AT("[::1]:8443") ", \"localhost:80\", {\"address\": \"unix:s\", \"mode\": \"0600\", \"proxy_protocol\": true}, "
+                                    "\"unix:/run/x\", \"systemd:web\", {\"address\": \"*:81\", \"redirect\": \"https\"}]",
+               NULL);
+    char beside[300];
+    snprintf(beside, sizeof beside, "unix:%s/s", t.folder);
+    assert_true(s->listen_count == 6 || s->listen_count == 7); // *:81 without and with IPv6
+    assert_string_equal(s->listens[0].address, "[::1]:8443");
+    assert_true(s->listens[0].tls && !s->listens[0].open_to_others && s->listens[0].tag == 0);
+    assert_string_equal(s->listens[1].address, "127.0.0.1:80");
+    assert_string_equal(s->listens[2].address, beside);
+    assert_int_equal(s->listens[2].mode, 0600);
+    assert_true(s->listens[2].proxy_protocol && !s->listens[2].open_to_others);
+    assert_string_equal(s->listens[3].address, "unix:/run/x");
+    assert_string_equal(s->listens[4].address, "systemd:web");
+    assert_string_equal(s->listens[5].address, "0.0.0.0:81");
+    assert_true(s->listens[5].tag == DX_TAG_REDIRECT && s->listens[5].open_to_others);
+    assert_int_equal(s->redirect_port, 8443);
+    assert_int_equal(s->tls.count, 1);
+    assert_int_equal(s->tls.least_version, 12);
+    assert_true(s->tls.http2 && s->tls.client == DX_TLS_CLIENT_NONE);
+    snprintf(beside, sizeof beside, "%s/k.pem", t.folder);
+    assert_string_equal(s->tls.certificates[0].key, beside);
+    assert_true(dx_slice_equal(s->hsts, DX_SLICE("max-age=31536000")));
+    toy_clean(&t);
+}
+
+static void tls_settings_and_lists_are_read(void **state) {
+    (void)state;
+    toy t;
+    const dx_settings *s = settle(&t,
+                                  "\"tls\": {\"certificates\": [" PAIR "], \"min_version\": \"1.3\", \"http2\": false, \"client\": "
+                                  "{\"ca\": \"/ca.pem\", \"required\": true, \"roles\": {\"CN=robot,O=x\": [\"admin\", \"b\"]}}}, "
+                                  "\"listen\": [{\"address\": \"127.0.0.1:1\", \"tls\": true}, {\"address\": \"127.0.0.1:2\", "
+                                  "\"redirect\": \"https:443\"}], \"hsts\": {\"max_age\": \"730d\", \"include_subdomains\": true, "
+                                  "\"preload\": true}, \"allow\": [\"10.0.0.0/8\"], \"user\": \"www\", \"limits\": "
+                                  "{\"connections\": 7, \"connections_each\": 3}",
+                                  NULL);
+    dx_address address;
+    assert_int_equal(s->tls.least_version, 13);
+    assert_false(s->tls.http2);
+    assert_int_equal(s->tls.client, DX_TLS_CLIENT_REQUIRED);
+    assert_string_equal(s->tls.client_ca, "/ca.pem");
+    assert_int_equal(s->certificate_role_count, 1);
+    assert_true(dx_slice_equal(s->certificate_roles[0].subject, DX_SLICE("CN=robot,O=x")));
+    assert_int_equal(s->certificate_roles[0].count, 2);
+    assert_int_equal(s->redirect_port, 443);
+    assert_true(dx_slice_equal(s->hsts, DX_SLICE("max-age=63072000; includeSubDomains; preload")));
+    assert_true(dx_address_read(&address, "10.1.2.3", 1) && dx_gate_admits(&s->gate, &address));
+    assert_true(dx_address_read(&address, "11.1.2.3", 1) && !dx_gate_admits(&s->gate, &address));
+    assert_string_equal(s->user, "www");
+    assert_null(s->group);
+    assert_int_equal(s->gate.all, 7);
+    assert_int_equal(s->gate.each, 3);
+    toy_clean(&t);
+}
+
+static void the_command_lines_address_speaks_what_the_first_one_speaks(void **state) {
+    (void)state;
+    toy t;
+    const dx_settings *s = settle(&t,
+                                  "\"tls\": {\"certificates\": [" PAIR "]}, \"listen\": [{\"address\": \"127.0.0.1:1\", \"redirect\": "
+                                  "\"https\"}, {\"address\": \"127.0.0.1:2\", \"tls\": true}, \"127.0.0.1:3\"]",
+                                  "[::1]:77");
+    assert_int_equal(s->listen_count, 1);
+    assert_string_equal(s->listens[0].address, "[::1]:77");
+    assert_true(s->listens[0].tls && !s->listens[0].redirect);
+    toy_clean(&t);
+}
+
+static void development_mode_pins_no_browser_to_tls(void **state) {
+    (void)state;
+    toy t;
+    assert_int_equal(settle(&t, "\"mode\": \"development\", \"listen\": [\"127.0.0.1:1\", \"unix:s\"]", NULL)->hsts.size, 0);
+    toy_clean(&t);
 }
 
 static void several_mistakes_are_told_at_once(void **state) {
@@ -77,13 +204,6 @@ static void the_command_line_is_checked_like_the_definition(void **state) {
     assert_int_not_equal(create(&t, QUIET ", \"mode\": \"development\"", &(dx_app_options){.listen = "0.0.0.0:1", .offline = true}), DX_OK);
     assert_true(is_told(&t, "", "development mode"));
     toy_clean(&t);
-}
-
-static void loopback_addresses_are_known(void **state) {
-    (void)state;
-    assert_true(dx_host_is_loopback("127.0.0.1") && dx_host_is_loopback("127.9.9.9") && dx_host_is_loopback("::1"));
-    assert_true(dx_host_is_loopback("localhost"));
-    assert_false(dx_host_is_loopback("0.0.0.0") || dx_host_is_loopback("::") || dx_host_is_loopback("10.0.0.1"));
 }
 
 // --- the secret
@@ -253,8 +373,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unsafe_definitions_refuse_to_start),
         cmocka_unit_test(several_mistakes_are_told_at_once),
+        cmocka_unit_test(every_kind_of_address_is_read),
+        cmocka_unit_test(tls_settings_and_lists_are_read),
+        cmocka_unit_test(the_command_lines_address_speaks_what_the_first_one_speaks),
+        cmocka_unit_test(development_mode_pins_no_browser_to_tls),
         cmocka_unit_test(the_command_line_is_checked_like_the_definition),
-        cmocka_unit_test(loopback_addresses_are_known),
         cmocka_unit_test(the_store_and_its_secret_lie_beside_the_definition),
         cmocka_unit_test(a_secret_file_that_others_can_read_is_refused),
         cmocka_unit_test(a_weak_secret_file_is_refused),
