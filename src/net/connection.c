@@ -54,6 +54,7 @@ void dx_connection_set_peer(dx_connection *c, const dx_address *peer) {
 void dx_connection_speak(dx_connection *c, const dx_protocol *protocol, dx_slice first_bytes) {
     memset(c + 1, 0, protocol->size - sizeof *c);
     c->protocol = protocol;
+    c->duplex = false;
     protocol->init(c);
     if (first_bytes.size) protocol->input(c, first_bytes);
 }
@@ -88,152 +89,9 @@ void dx_connection_begin(dx_connection *c) {
     dx_connection_leave(c);
 }
 
-// --- output ----------------------------------------------------------------------------------------------------------------
-
-size_t dx_connection_unsent(const dx_connection *c) {
-    size_t buffered = c->listener->output_owner == c ? c->listener->output_size : 0;
-    return c->queue_size - c->queue_at + buffered + c->lent.size;
-}
-
-static void drop_queue(dx_connection *c) {
-    dx_memory_free(c->queue);
-    c->queue = NULL;
-    c->queue_at = c->queue_size = c->queue_capacity = 0;
-}
-
-static void drop_output(dx_connection *c) {
-    drop_queue(c);
-    c->lent = dx_slice_of(NULL, 0);
-    if (c->listener->output_owner == c) {
-        c->listener->output_owner = NULL;
-        c->listener->output_size = 0;
-    }
-}
-
 // The connection is of no more use. What it holds goes when it is left.
 static void break_off(dx_connection *c) {
     c->broken = true;
-}
-
-static void enqueue(dx_connection *c, const char *data, size_t size) {
-    if (c->queue_at > 0) {
-        memmove(c->queue, c->queue + c->queue_at, c->queue_size - c->queue_at);
-        c->queue_size -= c->queue_at;
-        c->queue_at = 0;
-    }
-    if (size > c->queue_capacity - c->queue_size) {
-        size_t capacity = c->queue_size + size;
-        char *grown = capacity <= DX_QUEUE_CAP ? dx_memory_realloc(c->queue, capacity) : NULL;
-        if (!grown) {
-            c->unsendable = true;
-            break_off(c);
-            return;
-        }
-        c->queue = grown;
-        c->queue_capacity = (uint32_t)capacity;
-    }
-    memcpy(c->queue + c->queue_size, data, size);
-    c->queue_size += (uint32_t)size;
-}
-
-static size_t take(size_t *sent, size_t size) {
-    size_t taken = *sent < size ? *sent : size;
-    *sent -= taken;
-    return taken;
-}
-
-// Takes `sent` bytes off the front of queue, buffer and lent piece; what is left in the worker's buffer moves to the queue.
-static void advance_output(dx_connection *c, size_t sent, dx_slice buffered) {
-    if (sent > 0) c->progress = dx_loop_now(c->listener->loop);
-    c->queue_at += (uint32_t)take(&sent, c->queue_size - c->queue_at);
-    if (c->queue && c->queue_at == c->queue_size) drop_queue(c);
-    if (buffered.size) {
-        c->listener->output_owner = NULL;
-        c->listener->output_size = 0;
-        buffered = dx_slice_from(buffered, take(&sent, buffered.size));
-        if (buffered.size) enqueue(c, buffered.data, buffered.size);
-    }
-    c->lent = dx_slice_from(c->lent, sent);
-}
-
-static void begin_wait(dx_connection *c) {
-    c->progress = c->waiting = dx_loop_now(c->listener->loop);
-    c->taken = 0;
-}
-
-// A peer that takes a byte now and then would hold an answer, and what it is made of, for hours.
-static bool takes_too_slowly(const dx_connection *c) {
-    const dx_http_limits *limits = &c->listener->options.limits;
-    dx_nanos elapsed = c->progress - c->waiting;
-    if (elapsed <= limits->write_stall) return false;
-    return (double)c->taken < (double)limits->body_rate * ((double)elapsed / (double)DX_SECOND);
-}
-
-void dx_connection_flush(dx_connection *c) {
-    dx_listener *listener = c->listener;
-    dx_slice pieces[3], buffered = {NULL, 0};
-    unsigned count = 0;
-    if (c->queue_size != c->queue_at) pieces[count++] = dx_slice_of(c->queue + c->queue_at, c->queue_size - c->queue_at);
-    if (listener->output_owner == c && listener->output_size) {
-        buffered = dx_slice_of(listener->output, listener->output_size);
-        pieces[count++] = buffered;
-    }
-    if (c->lent.size) pieces[count++] = c->lent;
-    if (count == 0 || c->broken) return;
-    bool waited = dx_connection_pending(c);
-    ssize_t sent = c->transport->send(c, pieces, count);
-    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-        c->unsendable = true;
-        break_off(c);
-        return;
-    }
-    advance_output(c, sent > 0 ? (size_t)sent : 0, buffered);
-    if (!waited) {
-        begin_wait(c);
-    } else if (sent > 0) {
-        c->taken += (size_t)sent;
-        if (dx_connection_pending(c) && takes_too_slowly(c)) break_off(c);
-    }
-}
-
-char *dx_connection_reserve(dx_connection *c, size_t size) {
-    dx_listener *listener = c->listener;
-    if (listener->output_owner != c) {
-        if (listener->output_owner) dx_connection_flush(listener->output_owner);
-        listener->output_owner = c;
-        listener->output_size = 0;
-    }
-    if (DX_UNLIKELY(size > DX_OUTPUT_SIZE - listener->output_size)) {
-        dx_connection_flush(c);
-        if (size > DX_OUTPUT_SIZE) return NULL;
-        listener->output_owner = c;
-        listener->output_size = 0;
-    }
-    return listener->output + listener->output_size;
-}
-
-void dx_connection_commit(dx_connection *c, size_t size) {
-    c->listener->output_size += size;
-}
-
-void dx_connection_put(dx_connection *c, dx_slice bytes) {
-    char *to = dx_connection_reserve(c, bytes.size);
-    if (to) {
-        memcpy(to, bytes.data, bytes.size);
-        dx_connection_commit(c, bytes.size);
-        return;
-    }
-    dx_connection_lend(c, bytes);
-    dx_slice left = c->lent;
-    c->lent = dx_slice_of(NULL, 0);
-    if (left.size) enqueue(c, left.data, left.size);
-}
-
-void dx_connection_lend(dx_connection *c, dx_slice bytes) {
-    if (c->broken) return;
-    if (!dx_connection_pending(c)) begin_wait(c);
-    c->lent = bytes;
-    dx_connection_flush(c);
 }
 
 void dx_connection_answered(dx_connection *c, dx_stream *stream) {
@@ -295,6 +153,7 @@ static void receive(dx_connection *c) {
 
 void dx_connection_event(dx_connection *c, int events) {
     dx_connection_enter(c);
+    c->burst = 0;
     if (DX_UNLIKELY(c->opening)) {
         if (c->opening != DX_OPENING_YIELD) open_further(c);
     } else if (events & ~UV_WRITABLE) {
@@ -335,7 +194,7 @@ static void update_interest(dx_connection *c) {
         if (c->opening != DX_OPENING_YIELD) wait_for(c, c->room ? UV_WRITABLE : UV_READABLE);
         return;
     }
-    int interest = dx_connection_pending(c) ? UV_WRITABLE : 0;
+    int interest = dx_connection_pending(c) && !c->fetching ? UV_WRITABLE : 0;
     if (c->reading) {
         c->unwanted = false;
         wait_for(c, interest | UV_READABLE);
@@ -356,6 +215,11 @@ static void update_timer(dx_connection *c) {
     dx_timer_start(c->listener->loop, &c->timer, c->deadline - dx_loop_now(c->listener->loop));
 }
 
+// When the peer, which takes nothing, is given up; a wait for the disk is not the peer's.
+static dx_nanos stall_deadline(const dx_connection *c) {
+    return c->fetching ? DX_NEVER : c->progress + c->listener->options.limits.write_stall;
+}
+
 static void on_timer(dx_timer *timer) {
     dx_connection *c = DX_CONTAINER_OF(timer, dx_connection, timer);
     if (c->deadline == DX_NEVER) return;
@@ -364,7 +228,8 @@ static void on_timer(dx_timer *timer) {
         return;
     }
     dx_connection_enter(c);
-    if (c->opening || c->lingering || dx_connection_pending(c))
+    bool stalls = dx_connection_pending(c) && dx_loop_now(c->listener->loop) >= stall_deadline(c);
+    if (c->opening || c->lingering || stalls)
         break_off(c);
     else
         c->protocol->timeout(c);
@@ -394,11 +259,15 @@ static void rest(dx_connection *c) {
         } else if (!c->lingering) {
             linger(c);
         }
-    } else if (dx_connection_pending(c)) {
+    } else if (dx_connection_pending(c) && !c->duplex) {
         c->reading = c->idle = false;
-        c->deadline = c->progress + c->listener->options.limits.write_stall;
+        c->deadline = stall_deadline(c);
     } else {
         c->protocol->rest(c);
+        if (DX_UNLIKELY(dx_connection_pending(c))) {
+            c->idle = false;
+            if (c->deadline > stall_deadline(c)) c->deadline = stall_deadline(c);
+        }
         if (DX_UNLIKELY(c->listener->draining) && c->idle && c->listener->how == DX_DRAIN_NOW && !c->newcomer) c->broken = true;
     }
 }
@@ -407,7 +276,7 @@ void dx_connection_leave(dx_connection *c) {
     do {
         dx_connection_flush(c);
         if (!c->broken && !dx_connection_pending(c)) end_answered(c, true);
-    } while (!c->broken && !c->finish && !dx_connection_pending(c) && !c->opening && c->protocol->advance(c));
+    } while (!c->broken && !c->finish && (!dx_connection_pending(c) || c->duplex) && !c->opening && c->protocol->advance(c));
     c->entered = false;
     if (!c->broken) rest(c);
     if (!c->broken) update_interest(c);
@@ -437,6 +306,7 @@ void dx_connection_resume(dx_connection *c) {
         on_closed((uv_handle_t *)&c->poll);
     } else if (!c->dead) {
         dx_connection_enter(c);
+        c->burst = 0;
         if (DX_UNLIKELY(c->opening)) {
             if (c->opening == DX_OPENING_YIELD) open_further(c);
         } else if (c->reading && holds_input(c)) {
@@ -474,7 +344,7 @@ void dx_connection_cut(dx_connection *c) {
     dx_listener *listener = c->listener;
     size_t unsent = dx_connection_unsent(c);
     c->dead = true;
-    drop_output(c);
+    dx_connection_drop_output(c);
     dx_timer_stop(listener->loop, &c->timer);
     dx_listener_unlink(listener, c);
     listener->connections--;

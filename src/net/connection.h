@@ -21,6 +21,7 @@
 #include <uv.h>
 
 #include "net/address.h"
+#include "net/file_body.h"
 #include "net/http_server.h"
 #include "net/transport.h"
 
@@ -34,10 +35,11 @@ typedef struct dx_protocol {
     // Bytes from the peer; they live only during the call. Called only while `reading`, and right after `init` for bytes that came before
     // the protocol was chosen. Must take all of them (keep what it cannot use yet).
     void (*input)(dx_connection *connection, dx_slice bytes);
-    // Everything written is with the kernel: go on with what waited for that. False when there was nothing to go on with. The peer's end
-    // of sending is to be looked for in `eof`.
+    // Everything written is with the kernel (unless `duplex`): go on with what waited for that. False when there was nothing to go on with.
+    // The peer's end of sending is to be looked for in `eof`.
     bool (*advance)(dx_connection *connection);
-    // The connection is left: sets `reading`, `idle` and `deadline`.
+    // The connection is left: sets `reading`, `idle` and `deadline`. Not called while output waits for the peer, unless `duplex`: then
+    // nothing is read, and the deadline is write_stall's, as it is in any case when that comes first.
     void (*rest)(dx_connection *connection);
     void (*timeout)(dx_connection *connection); // the deadline that `rest` set has passed
     // The connection is gone: aborts what is under way and frees memory. Must not send.
@@ -51,6 +53,7 @@ typedef enum dx_finish {
 } dx_finish;
 
 #define DX_NEVER         INT64_MAX
+#define DX_BURST_CAP     (1u << 20) // bytes that a piecewise response may send in a turn, however fast the peer is
 #define DX_LINGER_TIME   (2 * DX_SECOND)
 #define DX_LINGER_BYTES  (4u << 20)
 #define DX_QUEUE_CAP     (64u << 20) // bytes a connection may have queued; far above what any caller lets gather
@@ -73,13 +76,16 @@ struct dx_connection {
     dx_stream *answered, **last_link; // streams whose responses may not be with the kernel yet, oldest first
     char *queue;                      // copied output that the kernel did not take
     uint32_t queue_at, queue_size, queue_capacity;
-    uint32_t lingered; // bytes read and thrown away
-    dx_slice lent;     // output by reference, behind the queue
-    int fd;            // -1: none (loopback)
-    uint16_t tag;      // the endpoint's, for request heads
-    uint8_t interest;  // what is waited for
-    uint8_t finish;    // a dx_finish
-    uint8_t opening;   // a dx_opening; DX_OPENING_DONE: it speaks
+    uint32_t lingered;  // bytes read and thrown away
+    dx_slice lent;      // output by reference, behind the queue
+    dx_file_body *file; // likewise a file, behind that; its stream's
+    dx_nanos fetch_since;
+    uint32_t burst;   // bytes written piecewise since the connection had its turn
+    int fd;           // -1: none (loopback)
+    uint16_t tag;     // the endpoint's, for request heads
+    uint8_t interest; // what is waited for
+    uint8_t finish;   // a dx_finish
+    uint8_t opening;  // a dx_opening; DX_OPENING_DONE: it speaks
     uint8_t peer_size;
     bool entered : 1, touched : 1, closed : 1, dead : 1;
     bool idle : 1, listed_idle : 1;
@@ -91,6 +97,9 @@ struct dx_connection {
     bool unsendable : 1; // output was lost
     bool newcomer : 1;   // accepted when the listener was closing already
     bool lingering : 1;  // our side is ended; input is thrown away
+    bool duplex : 1;     // the protocol's: input comes, and `advance` is called, while output waits for the peer, too
+    bool fetching : 1;   // output waits for the file's bytes since `fetch_since`
+    bool by_copy : 1;    // the file cannot be sent by the transport
     bool room : 1;       // the transport, opening, waits for room to send
     char peer[DX_PEER_TEXT_CAP];
 };
@@ -116,7 +125,7 @@ void dx_connection_resume(dx_connection *connection);
 void dx_connection_cut(dx_connection *connection);
 
 static inline bool dx_connection_pending(const dx_connection *connection) {
-    return connection->queue_size != connection->queue_at || connection->lent.size > 0;
+    return connection->queue_size != connection->queue_at || connection->lent.size > 0 || connection->file;
 }
 // Room for `size` bytes in the output buffer, or NULL when that is more than it ever has. Then dx_connection_commit.
 char *dx_connection_reserve(dx_connection *connection, size_t size);
@@ -125,6 +134,12 @@ void dx_connection_commit(dx_connection *connection, size_t size);
 void dx_connection_put(dx_connection *connection, dx_slice bytes);
 // By reference, until sent; nothing may be written behind it before. Flushes.
 void dx_connection_lend(dx_connection *connection, dx_slice bytes);
+// Sends the file's bytes, likewise behind everything else, when they are in memory and the peer takes them, DX_FILE_CHUNK a turn; too short
+// a file breaks the connection off. The file is its stream's, which must not end before. After its `ready`: dx_connection_file_ready.
+void dx_connection_send_file(dx_connection *connection, dx_file_body *file);
+void dx_connection_file_ready(dx_connection *connection);
+// Forgets what was to be sent.
+void dx_connection_drop_output(dx_connection *connection);
 // Sends what it can.
 void dx_connection_flush(dx_connection *connection);
 // Bytes not yet with the kernel.

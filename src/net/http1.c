@@ -123,10 +123,28 @@ static void on_body(dx_http1 *h) {
     if (DX_UNLIKELY(too_slow(h))) time_out_body(h, "the body came too slowly");
 }
 
+// The fields behind the body, for an owner that wants them. False: the request has failed.
+static bool take_trailers(dx_http1 *h) {
+    const dx_stream_ops *ops = h->connection.listener->options.ops;
+    bool wanted = h->stream && ops->trailers;
+    dx_fields fields = {NULL, 0, 0};
+    if (dx_http1_trailers(&h->parser, wanted ? h->stream->arena : NULL, &fields) != DX_OK) {
+        fail_request(h, DX_NO_MEMORY, DX_NO_MEMORY, "no memory for the trailers");
+        return false;
+    }
+    if (wanted) ops->trailers(h->stream->owner, &fields);
+    return true;
+}
+
 static void on_end(dx_http1 *h) {
+    if (DX_UNLIKELY(h->parser.trailers > 0) && !take_trailers(h)) return;
     h->reading_body = false;
     h->turn++;
-    if (h->stream)
+    if (h->stream && h->stream->tunnel)
+        dx_http1_tunnel_begin(h);
+    else if (h->stream && h->stream->head.protocol.size)
+        return; // the owner is to say whether there will be a tunnel: its `end` is the tunnel's
+    else if (h->stream)
         h->connection.listener->options.ops->end(h->stream->owner);
     else
         request_done(h);
@@ -198,9 +216,17 @@ static bool consume(dx_http1 *h, dx_slice *input) {
     return true;
 }
 
+void dx_http1_keep_saved(dx_http1 *h, dx_slice rest) {
+    h->saved_at = h->saved_size - (uint32_t)rest.size;
+    if (rest.size == 0) drop_saved(h);
+}
+
 static void input(dx_connection *c, dx_slice bytes) {
     dx_http1 *h = dx_http1_of(c);
-    if (!consume(h, &bytes)) return;
+    if (h->tunnel)
+        dx_http1_tunnel_input(h, &bytes);
+    else if (!consume(h, &bytes))
+        return;
     if (DX_LIKELY(bytes.size == 0) || c->finish || c->broken) return;
     h->saved = dx_memory_alloc(bytes.size);
     if (!h->saved) {
@@ -223,11 +249,8 @@ static void end_pause(dx_http1 *h) {
 static bool advance_held(dx_http1 *h) {
     if (!h->held || !may_parse(h)) return false;
     if (h->paused) end_pause(h);
-    dx_slice rest = dx_slice_of(h->saved + h->saved_at, h->saved_size - h->saved_at);
-    if (!h->saved) rest = dx_slice_of("", 0);
-    if (!consume(h, &rest)) return true;
-    h->saved_at = h->saved_size - (uint32_t)rest.size;
-    if (rest.size == 0) drop_saved(h);
+    dx_slice rest = dx_http1_saved(h);
+    if (consume(h, &rest)) dx_http1_keep_saved(h, rest);
     return true;
 }
 
@@ -247,7 +270,8 @@ static void advance_eof(dx_http1 *h) {
 static bool advance(dx_connection *c) {
     dx_http1 *h = dx_http1_of(c);
     dx_stream *stream = h->stream;
-    if (stream && stream->blocked) {
+    if (DX_UNLIKELY(h->tunnel)) return dx_http1_tunnel_advance(h);
+    if (stream && stream->blocked && c->burst < DX_BURST_CAP) {
         stream->blocked = false;
         const dx_stream_ops *ops = c->listener->options.ops;
         if (ops->writable) ops->writable(stream->owner);
@@ -274,17 +298,24 @@ static dx_nanos deadline(const dx_http1 *h) {
 
 static void rest(dx_connection *c) {
     dx_http1 *h = dx_http1_of(c);
+    if (DX_UNLIKELY(h->tunnel)) {
+        dx_http1_tunnel_rest(h);
+        return;
+    }
     bool waiting = h->held || (h->stream && !h->reading_body);
     c->reading = !waiting && !c->eof;
     c->idle = !waiting && !h->stream && !h->reading_body && dx_http1_parser_idle(&h->parser);
     c->deadline = deadline(h);
     h->turn = 0;
-    if (h->held && may_parse(h)) dx_connection_touch(c); // it has had its turn; others go first
+    // It has had its turn; others go first.
+    if ((h->held && may_parse(h)) || (h->stream && h->stream->blocked)) dx_connection_touch(c);
 }
 
 static void timeout(dx_connection *c) {
     dx_http1 *h = dx_http1_of(c);
-    if (h->reading_body)
+    if (h->tunnel)
+        dx_http1_tunnel_timeout(h);
+    else if (h->reading_body)
         time_out_body(h, "the body did not come");
     else if (dx_http1_parser_in_head(&h->parser))
         dx_http1_reject(h, NULL, DX_REQUEST_TIMEOUT, "the head did not come");
@@ -300,7 +331,7 @@ static void cut(dx_connection *c) {
     dx_http1_parser_deinit(&h->parser);
     if (!stream) return;
     if (stream->answered)
-        dx_stream_end(stream, false); // dropped
+        dx_stream_end(stream, h->ended); // dropped, or the tunnel's peer had no last word
     else
         dx_stream_abort(stream, DX_CANCELLED);
 }

@@ -134,6 +134,8 @@ static dx_status read_field(dx_http1_parser *parser, dx_slice line, dx_field *ou
 }
 
 typedef struct framing {
+    bool upgrades;  // Connection names Upgrade
+    bool websocket; // and that names WebSocket
     dx_field *host;
     uint32_t hosts, lengths, codings;
     dx_slice coding, expect;
@@ -151,6 +153,12 @@ static void note_field(framing *seen, dx_field *field) {
     case DX_FIELD_TRANSFER_ENCODING:
         seen->codings++;
         seen->coding = field->value;
+        break;
+    case DX_FIELD_CONNECTION:
+        seen->upgrades |= dx_http_list_has(field->value, DX_SLICE("upgrade"));
+        break;
+    case DX_FIELD_UPGRADE:
+        seen->websocket |= dx_http_list_has(field->value, DX_SLICE("websocket"));
         break;
     case DX_FIELD_EXPECT:
         seen->expect = field->value;
@@ -217,6 +225,9 @@ dx_status dx_http1_head(dx_http1_parser *parser, dx_arena *arena, dx_request_hea
     if (status != DX_OK) return status;
     if (authority.data && seen.host) seen.host->value = authority; // RFC 9112 section 3.2.2: the target's authority wins
     out->content_length = parser->chunked ? -1 : (int64_t)parser->left;
+    if (seen.upgrades && seen.websocket && out->method == DX_GET && !parser->http10 && out->content_length == 0) {
+        out->protocol = DX_SLICE("websocket");
+    }
     uint16_t flags = parser->llhttp.flags;
     parser->keep_alive = !(flags & F_CONNECTION_CLOSE) && (!parser->http10 || (flags & F_CONNECTION_KEEP_ALIVE));
     return DX_OK;

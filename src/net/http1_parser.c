@@ -2,6 +2,7 @@
 #include "net/http1_parser.h"
 
 #include "base/memory.h"
+#include "net/stream.h"
 
 enum { STAGE_BLANK, STAGE_HEAD, STAGE_BODY, STAGE_CHUNKS, STAGE_FAILED };
 
@@ -39,14 +40,16 @@ static int on_message_complete(llhttp_t *llhttp) {
     return HPE_PAUSED;
 }
 
+static int fail_user(dx_http1_parser *parser, dx_status status, const char *reason) {
+    parser->status = (uint8_t)status;
+    parser->reason = reason;
+    return HPE_USER;
+}
+
 static int on_extension(llhttp_t *llhttp, const char *at, size_t size) {
     (void)at;
     dx_http1_parser *parser = parser_of(llhttp);
-    if (size > DX_HTTP1_EXTENSION_CAP - parser->extension) {
-        parser->status = DX_BAD_REQUEST;
-        parser->reason = "chunk extensions are too long";
-        return HPE_USER;
-    }
+    if (size > DX_HTTP1_EXTENSION_CAP - parser->extension) return fail_user(parser, DX_BAD_REQUEST, "chunk extensions are too long");
     parser->extension += (uint32_t)size;
     return 0;
 }
@@ -56,30 +59,65 @@ static int on_chunk_header(llhttp_t *llhttp) {
     return 0;
 }
 
-static const llhttp_settings_t settings = {
+static bool keep_partial(dx_http1_parser *parser, const char *data, size_t size);
+
+// Gathers the text of trailers, whose pieces come as the input is cut.
+static int gather(llhttp_t *llhttp, const char *at, size_t size) {
+    dx_http1_parser *parser = parser_of(llhttp);
+    if (size > parser->limits->head_bytes - parser->partial_size)
+        return fail_user(parser, DX_HEADERS_TOO_LARGE, "the trailers are too large");
+    return keep_partial(parser, at, size) ? 0 : fail_user(parser, DX_NO_MEMORY, "no memory for the trailers");
+}
+
+static int on_trailer_text(llhttp_t *llhttp, const char *at, size_t size) {
+    if (!memchr(at, '\n', size) && !memchr(at, '\r', size) && !memchr(at, 0, size)) return gather(llhttp, at, size);
+    return fail_user(parser_of(llhttp), DX_BAD_REQUEST, "a trailer field is malformed");
+}
+
+static int on_trailer_name_end(llhttp_t *llhttp) {
+    dx_http1_parser *parser = parser_of(llhttp);
+    if (++parser->trailers <= parser->limits->fields) return gather(llhttp, ":", 1);
+    return fail_user(parser, DX_HEADERS_TOO_LARGE, "there are too many trailers");
+}
+
+static int on_trailer_end(llhttp_t *llhttp) {
+    return gather(llhttp, "\n", 1);
+}
+
+// Heads are read from their raw bytes: callbacks for their fields would only cost.
+static const llhttp_settings_t head_settings = {
     .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+static const llhttp_settings_t chunk_settings = {
     .on_body = on_body,
     .on_message_complete = on_message_complete,
     .on_chunk_extension_name = on_extension,
     .on_chunk_extension_value = on_extension,
     .on_chunk_header = on_chunk_header,
+    .on_header_field = on_trailer_text,
+    .on_header_field_complete = on_trailer_name_end,
+    .on_header_value = on_trailer_text,
+    .on_header_value_complete = on_trailer_end,
 };
 
 static void begin_request(dx_http1_parser *parser) {
     llhttp_reset(&parser->llhttp);
+    parser->llhttp.settings = (void *)(uintptr_t)&head_settings;
     parser->stage = STAGE_BLANK;
     parser->blank = 0;
 }
 
 void dx_http1_parser_init(dx_http1_parser *parser, const dx_http_limits *limits) {
     *parser = (dx_http1_parser){.limits = limits};
-    llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+    llhttp_init(&parser->llhttp, HTTP_REQUEST, &head_settings);
 }
 
 static void drop_partial(dx_http1_parser *parser) {
     dx_memory_free(parser->partial);
     parser->partial = NULL;
-    parser->partial_size = parser->partial_capacity = 0;
+    parser->partial_size = parser->partial_capacity = parser->trailers = 0;
 }
 
 void dx_http1_parser_deinit(dx_http1_parser *parser) {
@@ -155,6 +193,8 @@ static dx_http1_event fail_llhttp(dx_http1_parser *parser, llhttp_errno_t error,
     const char *at = llhttp_get_error_pos(&parser->llhttp);
     switch (error) {
     case HPE_USER:
+    case HPE_CB_HEADER_FIELD_COMPLETE:
+    case HPE_CB_HEADER_VALUE_COMPLETE:
         return fail(parser, parser->status, parser->reason);
     case HPE_INVALID_VERSION: // also what stands behind a good one
         if (parser->llhttp.http_major == 1 && parser->llhttp.http_minor <= 1)
@@ -208,6 +248,7 @@ static dx_http1_event next_head(dx_http1_parser *parser, dx_slice *input) {
         parser->chunked = (parser->llhttp.flags & F_CHUNKED) != 0;
         parser->body = parser->framing = parser->extension = 0;
         parser->stage = parser->chunked ? STAGE_CHUNKS : STAGE_BODY;
+        if (parser->chunked) parser->llhttp.settings = (void *)(uintptr_t)&chunk_settings;
         return DX_HTTP1_HEAD;
     }
     if (error == HPE_PAUSED_H2_UPGRADE) return fail_preface(parser, input);
@@ -259,13 +300,34 @@ static dx_http1_event next_chunk(dx_http1_parser *parser, dx_slice *input) {
     return DX_HTTP1_END;
 }
 
+static dx_status read_trailers(const dx_http1_parser *parser, dx_arena *arena, dx_fields *out) {
+    dx_slice rest = dx_arena_copy(arena, dx_slice_of(parser->partial, parser->partial_size));
+    out->items = dx_arena_alloc(arena, parser->trailers * sizeof *out->items);
+    out->capacity = parser->trailers;
+    out->count = 0;
+    if (!rest.data || !out->items) return DX_NO_MEMORY;
+    while (rest.size) {
+        dx_slice value = dx_slice_cut(&rest, '\n'), name = dx_slice_cut(&value, ':');
+        if (!dx_stream_trailer_allowed(name)) continue;
+        out->items[out->count++] = (dx_field){.name = name, .value = dx_slice_trim(value), .id = dx_field_lookup(name)};
+    }
+    return DX_OK;
+}
+
+dx_status dx_http1_trailers(dx_http1_parser *parser, dx_arena *arena, dx_fields *out) {
+    dx_status status = arena ? read_trailers(parser, arena, out) : DX_OK;
+    drop_partial(parser);
+    return status;
+}
+
 dx_http1_event dx_http1_next(dx_http1_parser *parser, dx_slice *input) {
     if (parser->stage == STAGE_BLANK) {
         if (skip_blank(parser, input) == DX_HTTP1_ERROR) return DX_HTTP1_ERROR;
         if (parser->stage == STAGE_BLANK) return DX_HTTP1_MORE;
     }
     if (parser->stage == STAGE_HEAD) return input->size ? next_head(parser, input) : DX_HTTP1_MORE;
-    if (parser->partial) drop_partial(parser);
+    // The head's text; the trailers' comes behind the first chunk.
+    if (parser->partial && (parser->stage == STAGE_BODY || parser->framing == 0)) drop_partial(parser);
     if (parser->stage == STAGE_BODY) return next_body(parser, input);
     return parser->stage == STAGE_CHUNKS ? next_chunk(parser, input) : DX_HTTP1_ERROR;
 }

@@ -32,12 +32,13 @@ typedef struct dx_http1_parser {
     const char *reason; // static
     dx_slice raw;       // at DX_HTTP1_HEAD: the whole head
     dx_slice piece;     // at DX_HTTP1_BODY
-    char *partial;      // a head that came in pieces, so far; on the heap
+    char *partial;      // a head that came in pieces, so far, or trailers as "name:value\n"; on the heap
     uint32_t partial_size, partial_capacity;
     uint64_t left;      // bytes still owed of a body of known length
     uint64_t body;      // bytes of the body so far
     uint64_t framing;   // bytes of the chunked body that were not content
     uint32_t extension; // bytes of the present chunk's extensions
+    uint32_t trailers;  // fields in `partial`; read them with dx_http1_trailers at DX_HTTP1_END
     uint8_t stage;
     uint8_t blank;  // of the blank line before a request: bytes seen
     uint8_t status; // a dx_status
@@ -55,6 +56,9 @@ void dx_http1_parser_deinit(dx_http1_parser *parser);
 dx_http1_event dx_http1_next(dx_http1_parser *parser, dx_slice *input);
 // Reads the head that has just come: copies it to `arena` and slices it. Not DX_OK: the request is refused, with `reason` in the parser.
 dx_status dx_http1_head(dx_http1_parser *parser, dx_arena *arena, dx_request_head *out) DX_MUST_USE;
+// At DX_HTTP1_END: the fields behind a chunked body, copied to `arena`, but for those that may not stand there (RFC 9110 section 6.5.1).
+// Frees what the parser has of them. Without an arena it does no more than that.
+dx_status dx_http1_trailers(dx_http1_parser *parser, dx_arena *arena, dx_fields *out) DX_MUST_USE;
 // Between requests, with no byte of the next one seen.
 bool dx_http1_parser_idle(const dx_http1_parser *parser);
 // Whether a head has begun and is not complete.

@@ -13,6 +13,9 @@
 
 #define H "Host: a\r\n"
 
+#define CHUNKED      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define CHUNKED_HEAD "HEAD POST / length=-1 keep Host=a Transfer-Encoding=chunked\n"
+
 typedef struct parse_case {
     const char *bytes;
     const char *trace; // or, when it does not end in a newline, what the last line begins with
@@ -43,7 +46,13 @@ static const parse_case accepted[] = {
      "HEAD POST / length=5 keep Host=a Content-Length=5\nBODY hello\nEND\nHEAD GET / length=0 keep Host=a\nEND\n", 0},
     {"POST / HTTP/1.1\r\n" H
      "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;a=b;c=\"d\"\r\n world\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n",
-     "HEAD POST / length=-1 keep Host=a Transfer-Encoding=chunked\nBODY hello world\nEND\nHEAD GET / length=0 keep Host=a\nEND\n", 0},
+     "HEAD POST / length=-1 keep Host=a Transfer-Encoding=chunked\nBODY hello world\nTRAILER X=y\nEND\nHEAD GET / length=0 keep "
+     "Host=a\nEND\n",
+     0},
+    // trailers: white space around a value goes, and fields that frame, route or authenticate are dropped
+    {CHUNKED "1\r\nx\r\n0\r\nA:  b c \t\r\nEmpty:\r\nauthorization: me\r\nHost: b\r\nSet-Cookie: c\r\nTE: x\r\nB: 2\r\n\r\n",
+     CHUNKED_HEAD "BODY x\nTRAILER A=b c\nTRAILER Empty=\nTRAILER B=2\nEND\n", 0},
+    {CHUNKED "0\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", CHUNKED_HEAD "END\nHEAD GET / length=0 keep Host=a\nEND\n", 0},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
      "HEAD POST / length=-1 keep Host=a Transfer-Encoding=Chunked\nEND\n", 0},
     {"PUT / HTTP/1.1\r\n" H "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\nx",
@@ -54,6 +63,15 @@ static const parse_case accepted[] = {
 };
 
 static const parse_case refused[] = {
+    // trailers
+    {CHUNKED "0\r\nA: b\r\n c\r\n\r\n", "ERROR 400", 0},
+    {CHUNKED "0\r\nA : b\r\n\r\n", "ERROR 400", 0},
+    {CHUNKED "0\r\n: b\r\n\r\n", "ERROR 400", 0},
+    {CHUNKED "0\r\nA: b\n\r\n", "ERROR 400", 0},
+    {CHUNKED "0\r\nA: b\rc\r\n\r\n", "ERROR 400", 0},
+    {CHUNKED "0\r\nA: b\0c\r\n\r\n", "ERROR 400", sizeof CHUNKED "0\r\nA: b\0c\r\n\r\n" - 1},
+    {CHUNKED "0\r\nContent-Length: 5\r\n\r\n", "ERROR 400", 0},
+    {CHUNKED "0\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", "ERROR", 0},
     // line breaks and blanks
     {"\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", "ERROR 400", 0},
     {"\nGET / HTTP/1.1\r\n" H "\r\n", "ERROR 400", 0},
@@ -316,16 +334,49 @@ static void framing_without_content_is_capped(void **state) {
     }
 }
 
-static void trailers_without_end_are_capped(void **state) {
+static void trailers_are_capped_by_number_and_size(void **state) {
     (void)state;
-    dx_buffer request;
-    dx_buffer_init(&request, NULL, 1 << 20);
-    DX_BUFFER_LIT(&request, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
-    for (int n = 0; n < 4000; n++) DX_BUFFER_LIT(&request, "A: b\r\n");
-    dx_buffer out = run(request.data, request.size, 1000, &defaults);
-    assert_int_equal(strncmp(last_line(out.data), "ERROR 400", 9), 0);
-    dx_buffer_deinit(&out);
-    dx_buffer_deinit(&request);
+    const struct {
+        size_t fields, value;
+        const char *last;
+    } cases[] = {{100, 1, "END"},           {101, 1, "ERROR 431"}, {1, 500 - 3, "END"},
+                 {1, 500 - 2, "ERROR 431"}, {4, 125 - 3, "END"},   {4, 125 - 2, "ERROR 431"}};
+    for (size_t i = 0; i < DX_COUNT_OF(cases); i++) {
+        dx_http_limits limits = defaults;
+        if (cases[i].value > 1) limits.head_bytes = 500; // "A:" and the value and one for the line's end
+        dx_buffer request;
+        dx_buffer_init(&request, NULL, 1 << 20);
+        DX_BUFFER_LIT(&request, CHUNKED "0\r\n");
+        for (size_t n = 0; n < cases[i].fields; n++) dx_buffer_printf(&request, "A: %0*d\r\n", (int)cases[i].value, 0);
+        DX_BUFFER_LIT(&request, "\r\n");
+        expect(request.data, request.size, &limits, cases[i].last);
+        dx_buffer_deinit(&request);
+    }
+}
+
+static void trailers_without_memory_are_refused(void **state) {
+    (void)state;
+    dx_fields fields;
+    for (uint64_t n = 1; n < 3; n++) {
+        dx_http1_parser parser;
+        dx_http1_parser_init(&parser, &defaults);
+        dx_slice bytes = DX_SLICE(CHUNKED "0\r\nA: b\r\n\r\n");
+        assert_int_equal(dx_http1_next(&parser, &bytes), DX_HTTP1_HEAD);
+        if (n == 1) dx_memory_fail_at(1, false);
+        dx_http1_event event = dx_http1_next(&parser, &bytes);
+        assert_int_equal(event, n == 1 ? DX_HTTP1_ERROR : DX_HTTP1_END);
+        if (n == 1) {
+            assert_true(dx_memory_fail_stop());
+            assert_int_equal(parser.status, DX_NO_MEMORY);
+        } else {
+            dx_arena *tiny = dx_arena_create(4096); // filled to the last byte
+            while (dx_arena_bytes(tiny, 1)) continue;
+            assert_int_equal(dx_http1_trailers(&parser, tiny, &fields), DX_NO_MEMORY);
+            assert_null(parser.partial);
+            dx_arena_destroy(tiny);
+        }
+        dx_http1_parser_deinit(&parser);
+    }
 }
 
 static void split_head_without_memory_is_refused(void **state) {
@@ -351,7 +402,8 @@ int main(void) {
         cmocka_unit_test(content_length_cap_is_exact),
         cmocka_unit_test(chunk_extensions_are_capped),
         cmocka_unit_test(framing_without_content_is_capped),
-        cmocka_unit_test(trailers_without_end_are_capped),
+        cmocka_unit_test(trailers_are_capped_by_number_and_size),
+        cmocka_unit_test(trailers_without_memory_are_refused),
         cmocka_unit_test(split_head_without_memory_is_refused),
     };
     return cmocka_run_group_tests_name("http1_parser", tests, NULL, NULL);

@@ -9,21 +9,23 @@ static void demand(bool kept) {
     if (!kept) abort();
 }
 
+static void check_field(const dx_field *field) {
+    dx_slice name = field->name, value = field->value;
+    demand(name.size > 0);
+    for (size_t at = 0; at < name.size; at++) demand((unsigned char)name.data[at] > ' ' && (unsigned char)name.data[at] < 0x7f);
+    for (size_t at = 0; at < value.size; at++) {
+        unsigned char c = (unsigned char)value.data[at];
+        demand(c == '\t' || (c >= ' ' && c != 0x7f));
+    }
+    demand(dx_slice_equal(value, dx_slice_trim(value)));
+}
+
 static void check_head(const dx_request_head *head, const dx_http_limits *limits) {
     demand(head->fields.count <= limits->fields && head->target.size <= limits->target_bytes);
     demand(head->path.size > 0 && (head->path.data[0] == '/' || (head->method == DX_OPTIONS && head->path.data[0] == '*')));
     demand(head->content_length >= -1 && head->content_length <= (int64_t)limits->body_bytes);
     demand(!memchr(head->path.data, '?', head->path.size) && head->method < DX_METHOD_UNKNOWN);
-    for (uint32_t i = 0; i < head->fields.count; i++) {
-        dx_slice name = head->fields.items[i].name, value = head->fields.items[i].value;
-        demand(name.size > 0);
-        for (size_t at = 0; at < name.size; at++) demand((unsigned char)name.data[at] > ' ' && (unsigned char)name.data[at] < 0x7f);
-        for (size_t at = 0; at < value.size; at++) {
-            unsigned char c = (unsigned char)value.data[at];
-            demand(c == '\t' || (c >= ' ' && c != 0x7f));
-        }
-        demand(dx_slice_equal(value, dx_slice_trim(value)));
-    }
+    for (uint32_t i = 0; i < head->fields.count; i++) check_field(&head->fields.items[i]);
 }
 
 static void trace_head(dx_buffer *out, const dx_http1_parser *parser, const dx_request_head *head) {
@@ -45,6 +47,16 @@ typedef struct trace {
     bool in_body, failed;
 } trace;
 
+static dx_http1_event trace_trailers(trace *t) {
+    dx_fields fields = {NULL, 0, 0};
+    demand(t->parser.trailers <= t->limits->fields && dx_http1_trailers(&t->parser, t->arena, &fields) == DX_OK);
+    for (uint32_t i = 0; i < fields.count; i++) {
+        check_field(&fields.items[i]);
+        dx_buffer_printf(t->out, "TRAILER %.*s=%.*s\n", DX_SLICE_ARG(fields.items[i].name), DX_SLICE_ARG(fields.items[i].value));
+    }
+    return DX_HTTP1_END;
+}
+
 static void trace_event(trace *t, dx_http1_event event) {
     if (t->in_body && event != DX_HTTP1_BODY && event != DX_HTTP1_MORE) {
         DX_BUFFER_LIT(t->out, "\n");
@@ -65,6 +77,7 @@ static void trace_event(trace *t, dx_http1_event event) {
         dx_buffer_add(t->out, t->parser.piece);
         t->in_body = true;
     }
+    if (event == DX_HTTP1_END && t->parser.trailers) event = trace_trailers(t);
     if (event == DX_HTTP1_END) DX_BUFFER_LIT(t->out, "END\n");
     t->failed = event == DX_HTTP1_ERROR;
     if (t->failed) dx_buffer_printf(t->out, "ERROR %d %s\n", dx_status_http((dx_status)t->parser.status), t->parser.reason);

@@ -33,17 +33,21 @@ static char *hex(char *to, uint64_t value) {
 }
 
 typedef struct framing {
-    int64_t length; // Content-Length to show; -1: none
+    int64_t length;            // Content-Length to show; -1: none
+    const dx_fields *trailers; // to announce; NULL: none
+    dx_slice upgrade;          // the protocol that a tunnel's head agrees to; empty: none
     bool chunked;
     bool close;
 } framing;
 
-static size_t head_bound(const dx_response_head *head) {
-    size_t size = HEAD_FIXED;
-    for (uint32_t i = 0; head->fields && i < head->fields->count; i++) {
-        size += head->fields->items[i].name.size + head->fields->items[i].value.size + 4;
-    }
+static size_t fields_bound(const dx_fields *fields) {
+    size_t size = 0;
+    for (uint32_t i = 0; fields && i < fields->count; i++) size += fields->items[i].name.size + fields->items[i].value.size + 4;
     return size;
+}
+
+static size_t head_bound(const dx_response_head *head, const framing *frame) {
+    return HEAD_FIXED + fields_bound(head->fields) + fields_bound(frame->trailers) + frame->upgrade.size;
 }
 
 static char *status_line(char *to, int status) {
@@ -57,22 +61,46 @@ static char *status_line(char *to, int status) {
     return LITERAL(to, "\r\n");
 }
 
-static char *head_text(char *to, dx_http1 *h, const dx_response_head *head, const framing *frame) {
-    to = status_line(to, head->status);
-    to = text(to, dx_listener_date(h->connection.listener), DX_DATE_LINE);
-    for (uint32_t i = 0; head->fields && i < head->fields->count; i++) {
-        const dx_field *field = &head->fields->items[i];
+static char *field_lines(char *to, const dx_fields *fields, bool trailers) {
+    for (uint32_t i = 0; fields && i < fields->count; i++) {
+        const dx_field *field = &fields->items[i];
+        if (trailers && !dx_stream_trailer_allowed(field->name)) continue;
         to = text(to, field->name.data, field->name.size);
         to = LITERAL(to, ": ");
         if (field->value.size) to = text(to, field->value.data, field->value.size);
         to = LITERAL(to, "\r\n");
     }
+    return to;
+}
+
+// RFC 9110 section 6.6.2: the names of the fields that will come behind the body.
+static char *trailer_line(char *to, const dx_fields *trailers) {
+    const char *separator = "Trailer: ";
+    for (uint32_t i = 0; i < trailers->count; i++) {
+        if (!dx_stream_trailer_allowed(trailers->items[i].name)) continue;
+        to = text(to, separator, strlen(separator));
+        to = text(to, trailers->items[i].name.data, trailers->items[i].name.size);
+        separator = ", ";
+    }
+    return separator[0] == ',' ? LITERAL(to, "\r\n") : to;
+}
+
+static char *head_text(char *to, dx_http1 *h, const dx_response_head *head, const framing *frame) {
+    to = status_line(to, head->status);
+    to = text(to, dx_listener_date(h->connection.listener), DX_DATE_LINE);
+    to = field_lines(to, head->fields, false);
     if (frame->length >= 0) {
         to = LITERAL(to, "Content-Length: ");
         to = number(to, (uint64_t)frame->length);
         to = LITERAL(to, "\r\n");
     }
     if (frame->chunked) to = LITERAL(to, "Transfer-Encoding: chunked\r\n");
+    if (DX_UNLIKELY(frame->trailers != NULL)) to = trailer_line(to, frame->trailers);
+    if (DX_UNLIKELY(frame->upgrade.size > 0)) {
+        to = LITERAL(to, "Connection: Upgrade\r\nUpgrade: ");
+        to = text(to, frame->upgrade.data, frame->upgrade.size);
+        return LITERAL(to, "\r\n\r\n");
+    }
     if (DX_UNLIKELY(frame->close))
         to = LITERAL(to, "Connection: close\r\n");
     else if (DX_UNLIKELY(h->parser.http10))
@@ -94,7 +122,7 @@ static bool must_close(const dx_http1 *h, bool asked) {
 // Writes the head and, behind it, a body that is small enough to be copied; false when it is not.
 static bool write_head(dx_http1 *h, dx_stream *stream, const dx_response_head *head, const framing *frame, dx_slice body) {
     dx_connection *c = &h->connection;
-    size_t bound = head_bound(head);
+    size_t bound = head_bound(head, frame);
     bool copied = body.size <= DX_HTTP1_COPY_CAP;
     char *to = dx_connection_reserve(c, bound + (copied ? body.size : 0));
     char *own = to ? NULL : dx_arena_bytes(stream->arena, bound); // a head larger than the buffer
@@ -144,25 +172,70 @@ static void respond(dx_stream *stream, const dx_response_head *head, dx_slice bo
     send_now(c);
 }
 
+static void begin_tunnel(dx_http1 *h, dx_stream *stream, const dx_response_head *head) {
+    dx_response_head agreed = {.status = 101, .fields = head->fields};
+    framing frame = {.length = -1, .upgrade = stream->head.protocol};
+    h->chunked = h->close = false;
+    (void)write_head(h, stream, &agreed, &frame, dx_slice_of(NULL, 0));
+    if (!h->reading_body) dx_http1_tunnel_begin(h);
+    send_now(&h->connection);
+}
+
 static void begin(dx_stream *stream, const dx_response_head *head) {
     dx_connection *c = stream->connection;
     dx_http1 *h = dx_http1_of(c);
+    if (stream->tunnel) {
+        begin_tunnel(h, stream, head);
+        return;
+    }
     framing frame = {.length = head->no_body_length ? head->content_length : -1};
     stream->bodiless = head->no_body_length || bodiless_status(head->status) || stream->head.method == DX_HEAD;
     h->chunked = !stream->bodiless && !h->parser.http10;
     frame.chunked = h->chunked || (stream->head.method == DX_HEAD && !h->parser.http10 && !head->no_body_length);
     frame.close = must_close(h, head->close) || (h->parser.http10 && !stream->bodiless);
+    frame.trailers = h->chunked ? stream->trailers : NULL;
     h->close = frame.close;
     (void)write_head(h, stream, head, &frame, dx_slice_of(NULL, 0));
     send_now(c);
+}
+
+// The body is a file's. What is small and in memory goes with the head, in one call.
+static void respond_file(dx_stream *stream, const dx_response_head *head) {
+    dx_connection *c = stream->connection;
+    dx_http1 *h = dx_http1_of(c);
+    int64_t length = dx_file_body_left(stream->file);
+    char *small = length <= DX_HTTP1_SMALL_FILE ? dx_arena_bytes(stream->arena, (size_t)length) : NULL;
+    ssize_t got = small ? dx_file_body_read(stream->file, small, (size_t)length) : 0;
+    if (got == length) {
+        respond(stream, head, dx_slice_of(small, (size_t)length));
+        return;
+    }
+    framing frame = {.length = length, .close = must_close(h, head->close)};
+    h->close = frame.close;
+    (void)write_head(h, stream, head, &frame, dx_slice_of(NULL, 0));
+    if (got > 0) dx_connection_put(c, dx_slice_of(small, (size_t)got));
+    stream->bytes += (uint64_t)length;
+    dx_http1_answered(h, stream);
+    dx_connection_send_file(c, stream->file); // which also finds out, again, that reading has failed
+    send_now(c);
+}
+
+static void file_ready(dx_stream *stream) {
+    dx_connection_file_ready(stream->connection);
+}
+
+// Whether no more is to be written now: the peer has enough to take, or the others wait for their turn.
+static bool has_enough(const dx_connection *c) {
+    return c->burst >= DX_BURST_CAP || (dx_connection_pending(c) && dx_connection_unsent(c) > DX_HTTP1_WAITING_CAP);
 }
 
 static bool write_piece(dx_stream *stream, dx_slice piece) {
     dx_connection *c = stream->connection;
     dx_http1 *h = dx_http1_of(c);
     if (stream->bodiless) return true;
-    if (dx_connection_pending(c) && dx_connection_unsent(c) > DX_HTTP1_WAITING_CAP) {
+    if (has_enough(c)) {
         stream->blocked = true;
+        dx_connection_touch(c);
         return false;
     }
     if (h->chunked) {
@@ -174,17 +247,36 @@ static bool write_piece(dx_stream *stream, dx_slice piece) {
     dx_connection_put(c, piece);
     if (h->chunked) dx_connection_put(c, DX_SLICE("\r\n"));
     stream->bytes += piece.size;
+    c->burst += piece.size < DX_BURST_CAP ? (uint32_t)piece.size : DX_BURST_CAP;
     send_now(c);
     return true;
+}
+
+static void write_last_chunk(dx_stream *stream) {
+    dx_connection *c = stream->connection;
+    size_t bound = fields_bound(stream->trailers) + sizeof "0\r\n\r\n";
+    char *to = dx_arena_bytes(stream->arena, bound), *end = to;
+    if (!to) {
+        c->broken = true; // the peer must not take it for whole
+        return;
+    }
+    end = LITERAL(end, "0\r\n");
+    end = field_lines(end, stream->trailers, true);
+    end = LITERAL(end, "\r\n");
+    dx_connection_put(c, dx_slice_of(to, (size_t)(end - to)));
+    stream->bytes += (size_t)(end - to);
 }
 
 static void finish(dx_stream *stream) {
     dx_connection *c = stream->connection;
     dx_http1 *h = dx_http1_of(c);
-    if (h->chunked) {
-        dx_connection_put(c, DX_SLICE("0\r\n\r\n"));
-        stream->bytes += 5;
+    if (stream->tunnel) {
+        h->finished = true;
+        h->since = dx_loop_now(c->listener->loop);
+        dx_connection_touch(c);
+        return;
     }
+    if (h->chunked) write_last_chunk(stream);
     dx_http1_answered(h, stream);
     send_now(c);
 }
@@ -207,11 +299,14 @@ static void want_body(dx_stream *stream) {
 }
 
 static void consume(dx_stream *stream) {
-    if (dx_http1_of(stream->connection)->held) dx_connection_touch(stream->connection);
+    const dx_http1 *h = dx_http1_of(stream->connection);
+    if (h->held || (h->tunnel && !h->connection.reading)) dx_connection_touch(stream->connection);
 }
 
 const dx_stream_wire dx_http1_wire = {
     .respond = respond,
+    .respond_file = respond_file,
+    .file_ready = file_ready,
     .begin = begin,
     .write = write_piece,
     .finish = finish,

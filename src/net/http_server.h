@@ -53,7 +53,8 @@ typedef struct dx_stream_ops {
     void (*body)(void *owner, dx_slice piece);
     // Fields behind the body (RFC 9110 section 6.5), before `end`. NULL: dropped.
     void (*trailers)(void *owner, const dx_fields *fields);
-    // The body is complete (called at once for a request without one).
+    // The body is complete (called at once for a request without one). A request with `protocol` has none and comes to its `end` in the
+    // tunnel, if there is one: it is to be answered without waiting for that.
     void (*end)(void *owner);
     // The peer went away or broke the protocol mid-body, or a timeout struck (`why` says which: DX_CANCELLED, DX_REQUEST_TIMEOUT,
     // DX_BAD_REQUEST). The protocol answers for itself where that is still possible.
@@ -146,9 +147,11 @@ void dx_stream_drop(dx_stream *stream);
 void dx_stream_respond_file(dx_stream *stream, const dx_response_head *head, int file, int64_t offset, int64_t length);
 // Instead of dx_stream_begin, for a head with `protocol`: agrees to the tunnel (HTTP/1.1: 101, HTTP/2: 200; `head->status` is not looked
 // at). From then on `body` brings the peer's bytes as they are, `end` says that it sends no more, dx_stream_write sends bytes as they are
-// and dx_stream_finish ends our side.
+// and dx_stream_finish ends our side; `closed` comes when both sides have ended. Idle timeouts do not apply; but once our side has ended, a
+// peer that says nothing for `body_stall` is cut, and dx_stream_drop may still be called.
 void dx_stream_tunnel(dx_stream *stream, const dx_response_head *head);
-// Fields to send behind a piecewise response's body; before dx_stream_finish. They must live until `closed`. HTTP/1.0 drops them.
+// Fields to send behind a piecewise response's body; before dx_stream_finish. Before dx_stream_begin, HTTP/1.1 announces their names
+// (Trailer). They must live until `closed`. HTTP/1.0 drops them.
 void dx_stream_trailers(dx_stream *stream, const dx_fields *fields);
 // That many bytes of what `body` brought are done with: as many more may come. Owners that take every piece in at once call it at once.
 void dx_stream_consume(dx_stream *stream, size_t bytes);

@@ -1,6 +1,7 @@
 // The plain transport: TCP or a unix socket in the clear, on plain recv and send: one system call each a request, and errors as the kernel
 // says them.
 #include <errno.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "net/connection.h"
@@ -24,6 +25,13 @@ static ssize_t plain_send(dx_connection *c, const dx_slice *pieces, unsigned cou
     return sent;
 }
 
+static ssize_t plain_send_file(dx_connection *c, int file, int64_t offset, size_t size) {
+    ssize_t sent;
+    do sent = sendfile(c->fd, file, &(off_t){offset}, size);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
 static int plain_end(dx_connection *c) {
     return shutdown(c->fd, SHUT_WR);
 }
@@ -31,5 +39,6 @@ static int plain_end(dx_connection *c) {
 const dx_transport dx_plain_transport = {
     .receive = plain_receive,
     .send = plain_send,
+    .send_file = plain_send_file,
     .end = plain_end,
 };

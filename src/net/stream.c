@@ -38,7 +38,7 @@ dx_stream *dx_stream_take(dx_listener *listener, dx_connection *connection, cons
     stream->next = NULL;
     stream->bytes = 0;
     stream->unconsumed = 0;
-    stream->file.fd = -1;
+    stream->file = NULL;
     stream->trailers = NULL;
     stream->began = stream->begun = stream->answered = stream->blocked = stream->bodiless = stream->tunnel = false;
     return stream;
@@ -134,7 +134,7 @@ bool dx_stream_trailer_allowed(dx_slice name) {
 void dx_stream_end(dx_stream *stream, bool sent) {
     dx_listener *listener = stream->listener;
     if (stream->began) listener->options.ops->closed(stream->owner, sent, stream->bytes);
-    if (DX_UNLIKELY(stream->file.fd >= 0)) (void)close(stream->file.fd);
+    if (DX_UNLIKELY(stream->file != NULL)) dx_file_body_destroy(stream->file);
     listener->streams--;
     if (listener->pooled < DX_STREAM_POOL) {
         dx_arena_reset(stream->arena);
@@ -180,17 +180,27 @@ void dx_stream_respond(dx_stream *stream, const dx_response_head *head, dx_slice
     stream->wire->respond(stream, head, body);
 }
 
+static void on_file_ready(void *ctx) {
+    dx_stream *stream = ctx;
+    if (stream->connection) stream->wire->file_ready(stream);
+}
+
 void dx_stream_respond_file(dx_stream *stream, const dx_response_head *head, int file, int64_t offset, int64_t length) {
-    bool void_answer = stream->answered || (stream->connection && stream->begun);
-    if (void_answer || length <= 0) (void)close(file);
-    if (void_answer) return;
-    if (length <= 0) {
-        dx_stream_respond(stream, head, dx_slice_of(NULL, 0));
+    bool wanted = stream->connection && !stream->answered && !stream->begun;
+    bool bodiless = stream->head.method == DX_HEAD || head->no_body_length || length <= 0;
+    if (!wanted || bodiless) {
+        dx_response_head bare = *head;
+        (void)close(file);
+        if (wanted && !head->no_body_length) {
+            bare.no_body_length = true;
+            bare.content_length = length > 0 ? length : 0;
+        }
+        dx_stream_respond(stream, &bare, dx_slice_of(NULL, 0));
         return;
     }
-    stream->file = (dx_file_part){file, offset, length};
-    if (!stream->connection) {
-        end_orphan(stream);
+    stream->file = dx_file_body_create(stream->listener->loop, file, offset, length, on_file_ready, stream);
+    if (!stream->file) {
+        dx_stream_respond(stream, &(dx_response_head){.status = dx_status_http(DX_NO_MEMORY)}, dx_slice_of(NULL, 0));
         return;
     }
     stream->answered = true;

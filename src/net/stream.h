@@ -4,21 +4,16 @@
 #define DX_NET_STREAM_H
 
 #include "net/connection.h"
-
-// Bytes of an open regular file that are to be sent.
-typedef struct dx_file_part {
-    int fd; // -1: none
-    int64_t offset;
-    int64_t left;
-} dx_file_part;
+#include "net/file_body.h"
 
 // What a protocol does for a stream whose connection lives. Each is called in the right state only: stream.c sees to it. `answered` and
 // `begun` are set already. None may call the owner back from inside.
 typedef struct dx_stream_wire {
     // The whole response. Its stream ends (dx_stream_end) once the response is with the kernel.
     void (*respond)(dx_stream *stream, const dx_response_head *head, dx_slice body);
-    // Likewise, the body being stream->file, whose descriptor the stream keeps and closes.
+    // Likewise, the body being stream->file, which the stream destroys when it ends.
     void (*respond_file)(dx_stream *stream, const dx_response_head *head);
+    void (*file_ready)(dx_stream *stream); // after DX_FILE_WAIT: look again. Not while the connection is entered
     // The head of a piecewise response, or of a tunnel (stream->tunnel).
     void (*begin)(dx_stream *stream, const dx_response_head *head);
     // A piece of it, not empty; false: nothing was taken, and `blocked` is set: the owner's `writable` is due when there is room.
@@ -36,9 +31,9 @@ struct dx_stream {
     dx_arena *arena;
     void *owner;
     dx_stream *next;
-    uint64_t bytes;      // of the response, written so far
-    uint32_t unconsumed; // bytes of the body that the owner has been given and not said dx_stream_consume for
-    dx_file_part file;
+    uint64_t bytes;            // of the response, written so far
+    uint32_t unconsumed;       // bytes of the body that the owner has been given and not said dx_stream_consume for
+    dx_file_body *file;        // the response's body, answered with dx_stream_respond_file; NULL: none
     const dx_fields *trailers; // to be sent; NULL: none
     bool began;                // the owner knows of it, so `closed` is due
     bool begun;                // dx_stream_begin was called

@@ -31,7 +31,7 @@ typedef struct dx_transport {
     // As sendmsg(2), of up to 3 pieces. After EAGAIN it is called again with the same bytes at the front, perhaps at another address, and
     // perhaps more behind them.
     ssize_t (*send)(dx_connection *connection, const dx_slice *pieces, unsigned count);
-    // As sendfile(2). NULL: the connection reads the file and uses `send`.
+    // As sendfile(2). NULL: the connection reads the file and uses `send`; so it does after EINVAL or ENOSYS, which mean "not this file".
     ssize_t (*send_file)(dx_connection *connection, int file, int64_t offset, size_t size);
     // As recv(2) of one byte with MSG_PEEK, for a connection whose input nobody wants: is there input (1), the peer's end (0), nothing
     // (-1, EAGAIN) or an error? NULL: asks the socket.
