@@ -205,7 +205,7 @@ static dx_status verify(claims *out, const dx_identity *self, dx_exchange *x, dx
 // Reads the state of session and account and puts an entry for the token in the cache; `*out` has a hold for the caller too.
 static dx_status renew(entry **out, const dx_identity *self, dx_exchange *x, dx_slice token, const claims *from) {
     state read = {0};
-    uint64_t epoch = atomic_load_explicit(&self->epoch, memory_order_acquire); // before the state is read
+    uint64_t epoch = atomic_load_explicit(&self->memory->epoch, memory_order_acquire); // before the state is read
     dx_status status = read_state(&read, self, x, from->session, from->account);
     if (status == DX_OK) status = make_entry(out, x->arena, &read.account, from->session, token);
     if (status != DX_OK) return status;
@@ -221,7 +221,7 @@ static dx_status renew(entry **out, const dx_identity *self, dx_exchange *x, dx_
 static dx_status refresh(entry **slot, entry **out, const dx_identity *self, dx_exchange *x) {
     entry *at = *slot;
     state read = {.updated_at = at->updated_at};
-    uint64_t epoch = atomic_load_explicit(&self->epoch, memory_order_acquire);
+    uint64_t epoch = atomic_load_explicit(&self->memory->epoch, memory_order_acquire);
     dx_status status = read_state(&read, self, x, at->caller.session, at->caller.principal.number);
     if (status == DX_OK && read.unchanged) {
         at->checked = self->clock.monotonic(x->loop);
@@ -255,7 +255,7 @@ static dx_status look_up(entry **out, const dx_identity *self, dx_exchange *x, d
     }
     at->used = ++cache->clock;
     if (DX_UNLIKELY(self->clock.monotonic(x->loop) - at->checked >= DX_TOKEN_FRESH ||
-                    at->epoch != atomic_load_explicit(&self->epoch, memory_order_acquire)))
+                    at->epoch != atomic_load_explicit(&self->memory->epoch, memory_order_acquire)))
         return refresh(slot, out, self, x);
     at->holders++;
     *out = at;

@@ -18,13 +18,13 @@ static void every_allocation(dx_handler handler, const char *token, const char *
 static void out_of_memory_fails_that_request_alone(void **state) {
     (void)state;
     world.identity.settings.lockout.after = 0;
-    dx_lockout_destroy(world.identity.lockout);
-    world.identity.lockout = dx_lockout_create(&world.identity.settings.lockout);
+    dx_lockout_destroy(world.identity.memory->lockout);
+    world.identity.memory->lockout = dx_lockout_create(&world.identity.settings.lockout);
     test_register("john");
     test_tokens tokens = test_login("john");
     every_allocation(dx_login_handle, NULL, "username=john&password=correct+horse+battery", 200);
     every_allocation(dx_login_handle, NULL, "username=john&password=not+the+password", 401);
-    world.identity.epoch++;
+    world.identity.memory->epoch++;
     every_allocation(test_probe, tokens.access, NULL, 200);
     every_allocation(dx_me_handle, tokens.access, NULL, 200);
     every_allocation(dx_register_handle, NULL, "{\"username\":\"x\",\"email\":\"nobody\",\"password\":\"short\"}", 422);

@@ -2,6 +2,7 @@
 // operations do stands in a file each.
 #include "identity/identity.h"
 
+#include "base/memory.h"
 #include "crypto/digest.h"
 #include "identity/parts.h"
 
@@ -43,6 +44,29 @@ static dx_status make_worker_parts(dx_identity *self, dx_arena *arena) {
     return DX_OK;
 }
 
+static dx_identity_memory *memory_create(const dx_lockout_options *options) {
+    dx_identity_memory *memory = dx_memory_zalloc(1, sizeof *memory);
+    if (!memory) return NULL;
+    atomic_init(&memory->holders, 1);
+    memory->lockout = dx_lockout_create(options);
+    if (memory->lockout) return memory;
+    dx_memory_free(memory);
+    return NULL;
+}
+
+static void memory_release(dx_identity_memory *memory) {
+    if (!memory || atomic_fetch_sub(&memory->holders, 1) > 1) return;
+    dx_lockout_destroy(memory->lockout);
+    dx_memory_free(memory);
+}
+
+void dx_identity_inherit(dx_identity *self, const dx_identity *old) {
+    memory_release(self->memory);
+    atomic_fetch_add(&old->memory->holders, 1);
+    self->memory = old->memory;
+    dx_lockout_change(self->memory->lockout, &self->settings.lockout);
+}
+
 dx_status dx_identity_init(dx_identity *self, dx_arena *arena, dx_slice root, unsigned workers, dx_diags *diags) {
     uint8_t refresh_secret[32];
     self->workers = workers;
@@ -56,13 +80,13 @@ dx_status dx_identity_init(dx_identity *self, dx_arena *arena, dx_slice root, un
     if (status == DX_OK) status = write_jwks(self, arena);
     if (status == DX_OK) status = make_worker_parts(self, arena);
     if (status != DX_OK) return status;
-    self->lockout = dx_lockout_create(&self->settings.lockout);
-    return self->lockout ? DX_OK : DX_NO_MEMORY;
+    self->memory = memory_create(&self->settings.lockout);
+    return self->memory ? DX_OK : DX_NO_MEMORY;
 }
 
 void dx_identity_deinit(dx_identity *self) {
     for (unsigned i = 0; self->caches && i < self->workers; i++) dx_token_cache_destroy(self->caches[i]);
-    dx_lockout_destroy(self->lockout);
+    memory_release(self->memory);
     dx_key_destroy(self->key);
     dx_key_destroy(self->refresh_key);
     dx_secret_wipe(self->rotation, sizeof self->rotation);
@@ -188,15 +212,31 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
 static dx_status start(void *state, dx_app *app, unsigned worker, dx_loop *loop) {
     dx_identity *self = state;
     if (!self || worker != 0) return DX_OK;
-    dx_sweeper *sweeper = dx_sweeper_create(self, dx_app_arena(app), loop);
-    if (!sweeper) return DX_NO_MEMORY;
-    dx_sweeper_start(sweeper);
+    self->sweeper = dx_sweeper_create(self, dx_app_arena(app), loop);
+    if (!self->sweeper) return DX_NO_MEMORY;
+    dx_sweeper_start(self->sweeper);
     return DX_OK;
+}
+
+static void inherit(void *state, void *old) {
+    if (state && old) dx_identity_inherit(state, old);
+}
+
+static void leave(void *state, unsigned worker, dx_loop *loop) {
+    dx_identity *self = state;
+    (void)loop;
+    if (self && worker == 0 && self->sweeper) dx_sweeper_end(self->sweeper);
 }
 
 static void stop(void *state) {
     if (state) dx_identity_deinit(state);
 }
 
-const dx_feature dx_identity_feature = {
-    .name = "identity", .sections = sections, .load = load, .build = build, .start = start, .stop = stop};
+const dx_feature dx_identity_feature = {.name = "identity",
+                                        .sections = sections,
+                                        .load = load,
+                                        .build = build,
+                                        .inherit = inherit,
+                                        .start = start,
+                                        .leave = leave,
+                                        .stop = stop};

@@ -196,9 +196,9 @@ static void a_lock_of_a_real_account_outlives_the_process(void **state) {
     test_register("john");
     test_advance(DX_SECOND);
     for (int i = 0; i < 5; i++) (void)test_call(dx_login_handle, NULL, "username=john&password=not+the+password");
-    test_register("jane");                      // written behind the failures: they are stored when this is
-    dx_lockout_destroy(world.identity.lockout); // what a restart forgets
-    world.identity.lockout = dx_lockout_create(&world.identity.settings.lockout);
+    test_register("jane");                              // written behind the failures: they are stored when this is
+    dx_lockout_destroy(world.identity.memory->lockout); // what a restart forgets
+    world.identity.memory->lockout = dx_lockout_create(&world.identity.settings.lockout);
     test_answer answer = test_call(dx_login_handle, NULL, "username=john&password=correct+horse+battery");
     assert_code(answer, 429, "rate_limited");
     test_advance(5 * DX_SECOND);

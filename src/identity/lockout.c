@@ -36,6 +36,12 @@ void dx_lockout_destroy(dx_lockout *lockout) {
     dx_memory_free(lockout);
 }
 
+void dx_lockout_change(dx_lockout *lockout, const dx_lockout_options *options) {
+    pthread_mutex_lock(&lockout->lock);
+    lockout->options = *options;
+    pthread_mutex_unlock(&lockout->lock);
+}
+
 static uint64_t hash_of(dx_slice name) {
     uint64_t hash = dx_hash(name);
     return hash ? hash : 1;
@@ -75,11 +81,10 @@ static uint32_t flight_cap(const dx_lockout *lockout, const entry *at) {
     return left > 1 ? (uint32_t)(left < DX_LOCKOUT_FLIGHT_CAP ? left : DX_LOCKOUT_FLIGHT_CAP) : 1;
 }
 
-int64_t dx_lockout_enter(dx_lockout *lockout, dx_slice name, const dx_lockout_state *stored, dx_micros_utc cleared_at, dx_micros_utc now) {
+static int64_t enter(dx_lockout *lockout, dx_slice name, const dx_lockout_state *stored, dx_micros_utc cleared_at, dx_micros_utc now) {
     int64_t wait = 0;
     bool made;
     if (lockout->options.after == 0) return 0;
-    pthread_mutex_lock(&lockout->lock);
     entry *at = find(lockout, hash_of(name), true, &made);
     if (made || at->state.failures < stored->failures) at->state = *stored;
     forget_old(lockout, at, cleared_at, now);
@@ -90,6 +95,12 @@ int64_t dx_lockout_enter(dx_lockout *lockout, dx_slice name, const dx_lockout_st
         wait = 1000000;
     else
         at->in_flight++;
+    return wait;
+}
+
+int64_t dx_lockout_enter(dx_lockout *lockout, dx_slice name, const dx_lockout_state *stored, dx_micros_utc cleared_at, dx_micros_utc now) {
+    pthread_mutex_lock(&lockout->lock);
+    int64_t wait = enter(lockout, name, stored, cleared_at, now);
     pthread_mutex_unlock(&lockout->lock);
     return wait;
 }
@@ -101,11 +112,10 @@ static int64_t delay_of(const dx_lockout_options *options, int64_t failures) {
     return delay < options->max_us ? delay : options->max_us;
 }
 
-dx_lockout_state dx_lockout_leave(dx_lockout *lockout, dx_slice name, dx_lockout_outcome outcome, dx_micros_utc now) {
+static dx_lockout_state leave(dx_lockout *lockout, dx_slice name, dx_lockout_outcome outcome, dx_micros_utc now) {
     dx_lockout_state state = {0};
     bool made;
     if (lockout->options.after == 0) return state;
-    pthread_mutex_lock(&lockout->lock);
     entry *at = find(lockout, hash_of(name), outcome == DX_LOCKOUT_FAILED, &made);
     if (at) {
         if (at->in_flight) at->in_flight--;
@@ -120,6 +130,12 @@ dx_lockout_state dx_lockout_leave(dx_lockout *lockout, dx_slice name, dx_lockout
         }
         if (at->state.failures == 0 && at->in_flight == 0) at->name = 0;
     }
+    return state;
+}
+
+dx_lockout_state dx_lockout_leave(dx_lockout *lockout, dx_slice name, dx_lockout_outcome outcome, dx_micros_utc now) {
+    pthread_mutex_lock(&lockout->lock);
+    dx_lockout_state state = leave(lockout, name, outcome, now);
     pthread_mutex_unlock(&lockout->lock);
     return state;
 }

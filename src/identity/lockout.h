@@ -26,8 +26,9 @@ typedef struct dx_lockout_state {
 #define DX_LOCKOUT_NAMES      4096
 #define DX_LOCKOUT_FLIGHT_CAP 16 // logins of one name under way at once
 
-dx_lockout *dx_lockout_create(const dx_lockout_options *options); // NULL without memory
-void dx_lockout_destroy(dx_lockout *lockout);                     // takes NULL
+dx_lockout *dx_lockout_create(const dx_lockout_options *options);               // NULL without memory
+void dx_lockout_change(dx_lockout *lockout, const dx_lockout_options *options); // from now on; what is counted stands. Any thread
+void dx_lockout_destroy(dx_lockout *lockout);                                   // takes NULL
 
 // Before a password is looked at. `stored`: what the store knows of the name; `cleared_at`: when the account was last unlocked: failures
 // before that are forgiven. Returns 0 (go on, and call dx_lockout_leave afterwards) or how many microseconds to wait.

@@ -15,6 +15,8 @@ typedef struct failure_record {
     dx_step steps[2];
     dx_value values[DX_FAILURE_COLUMNS + 4];
     char name[DX_NAME_KEY_CAP];
+    const dx_identity *self;
+    unsigned worker;
     bool busy;
 } failure_record;
 
@@ -28,7 +30,9 @@ struct dx_failure_log *dx_failure_log_create(dx_arena *arena) {
 
 static void failure_written(dx_script *script, dx_status status) {
     (void)status; // not written: the table in memory still counts
-    DX_CONTAINER_OF(script, failure_record, script)->busy = false;
+    failure_record *record = DX_CONTAINER_OF(script, failure_record, script);
+    record->busy = false;
+    dx_identity_release(record->self, record->worker);
 }
 
 static failure_record *failure_prepare(dx_identity *self, unsigned worker, dx_slice name, const dx_lockout_state *state) {
@@ -49,7 +53,10 @@ static failure_record *failure_prepare(dx_identity *self, unsigned worker, dx_sl
     record->steps[1] = (dx_step){self->statements.failure_update, v + 4, 4, NULL, false};
     dx_script_init(&record->script, DX_TX_WRITE, record->steps, 2, NULL);
     record->script.done = failure_written;
+    record->self = self;
+    record->worker = worker;
     record->busy = true;
+    dx_identity_hold(self, worker);
     return record;
 }
 
@@ -217,7 +224,7 @@ static void answer_failed(login *l) {
     dx_identity *self = l->self;
     unsigned worker = l->x->worker;
     dx_session *session = dx_identity_session(self, l->x);
-    dx_lockout_state state = dx_lockout_leave(self->lockout, l->name, DX_LOCKOUT_FAILED, dx_identity_now(self, l->x));
+    dx_lockout_state state = dx_lockout_leave(self->memory->lockout, l->name, DX_LOCKOUT_FAILED, dx_identity_now(self, l->x));
     failure_record *record = l->account.id ? failure_prepare(self, worker, l->name, &state) : NULL;
     answer_wrong(l->x);
     dx_exchange_resume(l->x, DX_ANSWER); // `l` is gone after this
@@ -231,7 +238,7 @@ static void checked(dx_work *work) {
         return;
     }
     dx_lockout_outcome outcome = l->verdict == DX_OK ? DX_LOCKOUT_PASSED : DX_LOCKOUT_VOID;
-    dx_lockout_state before = dx_lockout_leave(l->self->lockout, l->name, outcome, dx_identity_now(l->self, l->x));
+    dx_lockout_state before = dx_lockout_leave(l->self->memory->lockout, l->name, outcome, dx_identity_now(l->self, l->x));
     dx_status status = l->verdict;
     if (status == DX_OK && l->account.disabled) status = DX_ACCOUNT_DISABLED;
     if (status == DX_OK) status = write_session(l, before.failures > 0 || l->stored.failures > 0);
@@ -277,12 +284,12 @@ dx_verdict dx_login_handle(const void *conf, dx_exchange *x) {
     dx_status status = look_up(l);
     if (status != DX_OK) return dx_exchange_fail(x, status, "the account could not be read");
     dx_micros_utc now = dx_identity_now(self, x);
-    int64_t wait = dx_lockout_enter(self->lockout, l->name, &l->stored, l->account.unlocked_at, now);
+    int64_t wait = dx_lockout_enter(self->memory->lockout, l->name, &l->stored, l->account.unlocked_at, now);
     if (wait > 0) return dx_lockout_answer(x, wait);
     l->work.work = check_password;
     l->work.done = checked;
     status = dx_loop_work(x->loop, &l->work);
     if (status == DX_OK) return DX_WAIT;
-    (void)dx_lockout_leave(self->lockout, l->name, DX_LOCKOUT_VOID, now);
+    (void)dx_lockout_leave(self->memory->lockout, l->name, DX_LOCKOUT_VOID, now);
     return dx_exchange_fail(x, status, "too many passwords are being checked");
 }

@@ -170,7 +170,7 @@ static void password_checked(dx_work *work) {
     dx_lockout_outcome outcome = m->verdict == DX_OK                ? DX_LOCKOUT_PASSED
                                  : m->verdict == DX_BAD_CREDENTIALS ? DX_LOCKOUT_FAILED
                                                                     : DX_LOCKOUT_VOID;
-    (void)dx_lockout_leave(m->self->lockout, name_of(m), outcome, dx_identity_now(m->self, m->x));
+    (void)dx_lockout_leave(m->self->memory->lockout, name_of(m), outcome, dx_identity_now(m->self, m->x));
     if (m->verdict == DX_OK) {
         write_password(m);
         return;
@@ -195,12 +195,12 @@ dx_verdict dx_password_handle(const void *conf, dx_exchange *x) {
     (void)dx_name_fold(m->name, m->account.username);
     m->name_size = m->account.username.size;
     // A stolen access token must not open a second way to guess: tries count with those of the login.
-    int64_t wait = dx_lockout_enter(m->self->lockout, name_of(m), &nothing_stored, m->account.unlocked_at, now);
+    int64_t wait = dx_lockout_enter(m->self->memory->lockout, name_of(m), &nothing_stored, m->account.unlocked_at, now);
     if (wait > 0) return dx_lockout_answer(x, wait);
     m->work.work = check_and_hash;
     m->work.done = password_checked;
     dx_status status = dx_loop_work(x->loop, &m->work);
     if (status == DX_OK) return DX_WAIT;
-    (void)dx_lockout_leave(m->self->lockout, name_of(m), DX_LOCKOUT_VOID, now);
+    (void)dx_lockout_leave(m->self->memory->lockout, name_of(m), DX_LOCKOUT_VOID, now);
     return dx_exchange_fail(x, status, "too many passwords are being checked");
 }

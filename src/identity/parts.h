@@ -37,18 +37,26 @@ typedef struct dx_identity_clock {
 #define DX_IDENTITY_CLOCK_INIT                                                                                                             \
     { dx_loop_utc, dx_loop_now }
 
+// What a reload must not forget, shared by the states of one definition and the next: no brake is let go, and a session that is shut off
+// under one is shut off under both.
+typedef struct dx_identity_memory {
+    atomic_uint holders;
+    dx_lockout *lockout;    // of its own lock
+    _Atomic uint64_t epoch; // moved whenever a session or an account is shut off in this process
+} dx_identity_memory;
+
 typedef struct dx_identity {
     dx_app *app;
     dx_identity_settings settings;
     dx_identity_clock clock;
     dx_accounts statements;
-    dx_key *key;            // signs access tokens
-    dx_key *refresh_key;    // refresh tokens, which none but this server reads
-    uint8_t rotation[32];   // makes each refresh token follow from the one before
-    dx_slice jwks;          // the public keys as JSON; empty: a shared secret
-    dx_lockout *lockout;    // of its own lock
-    _Atomic uint64_t epoch; // moved whenever a session or an account is shut off in this process
-    int slot;               // of dx_exchange.slots: the dx_caller
+    dx_key *key;          // signs access tokens
+    dx_key *refresh_key;  // refresh tokens, which none but this server reads
+    uint8_t rotation[32]; // makes each refresh token follow from the one before
+    dx_slice jwks;        // the public keys as JSON; empty: a shared secret
+    dx_identity_memory *memory;
+    struct dx_sweeper *sweeper; // worker 0's
+    int slot;                   // of dx_exchange.slots: the dx_caller
     unsigned workers;
     struct dx_token_cache **caches;   // one a worker, touched by that worker alone
     struct dx_failure_log **failures; // likewise
@@ -58,6 +66,16 @@ typedef struct dx_identity {
 // Keys, tables of names and caches, once the settings are read; `root` is the app's root secret.
 dx_status dx_identity_init(dx_identity *self, dx_arena *arena, dx_slice root, unsigned workers, dx_diags *diags) DX_MUST_USE;
 void dx_identity_deinit(dx_identity *self);
+// Takes over what `old` remembers.
+void dx_identity_inherit(dx_identity *self, const dx_identity *old);
+
+// Something goes on without an exchange: see dx_app_hold. (Tests have no app.)
+static inline void dx_identity_hold(const dx_identity *self, unsigned worker) {
+    if (self->app) dx_app_hold(self->app, worker);
+}
+static inline void dx_identity_release(const dx_identity *self, unsigned worker) {
+    if (self->app) dx_app_release(self->app, worker);
+}
 
 static inline dx_session *dx_identity_session(const dx_identity *self, const dx_exchange *x) {
     return self->session(self->app, x->worker);
@@ -67,7 +85,7 @@ static inline dx_micros_utc dx_identity_now(const dx_identity *self, const dx_ex
 }
 // After a session or an account was shut off, once that is committed: no cached token is believed without looking again.
 static inline void dx_identity_move_epoch(dx_identity *self) {
-    atomic_fetch_add_explicit(&self->epoch, 1, memory_order_acq_rel);
+    atomic_fetch_add_explicit(&self->memory->epoch, 1, memory_order_acq_rel);
 }
 
 // --- tokens.c -----------------------------------------------------------------------------------------------------------------
@@ -147,6 +165,7 @@ dx_status dx_identity_describe_components(dx_app *app) DX_MUST_USE;
 typedef struct dx_sweeper dx_sweeper;
 dx_sweeper *dx_sweeper_create(dx_identity *self, dx_arena *arena, dx_loop *loop);
 void dx_sweeper_start(dx_sweeper *sweeper);                                      // looks now and then from now on
+void dx_sweeper_end(dx_sweeper *sweeper);                                        // a look under way is the last one
 void dx_sweeper_look(dx_sweeper *sweeper, void (*looked)(void *ctx), void *ctx); // looks at once; not while it is looking
 #define DX_SWEEP_ROWS  64
 #define DX_SWEEP_EVERY (600 * DX_SECOND)

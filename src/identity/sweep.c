@@ -13,6 +13,7 @@ typedef struct dx_sweeper {
     dx_loop *loop;
     bool failures; // sweeping those now, else sessions
     bool more;
+    bool ending;
     void (*looked)(void *ctx);
     void *ctx;
     sweep_step step;
@@ -70,13 +71,19 @@ static void done(dx_tx *tx, dx_status status) {
         start(s, true);
         return;
     }
-    dx_timer_start(s->loop, &s->timer, s->more ? SWEEP_SOON : DX_SWEEP_EVERY);
+    if (!s->ending) dx_timer_start(s->loop, &s->timer, s->more ? SWEEP_SOON : DX_SWEEP_EVERY);
     s->more = false;
     if (s->looked) s->looked(s->ctx);
+    dx_identity_release(s->self, 0); // last: the app may be gone after this
+}
+
+static void look(dx_sweeper *s) {
+    dx_identity_hold(s->self, 0);
+    start(s, false);
 }
 
 static void fire(dx_timer *timer) {
-    start(DX_CONTAINER_OF(timer, dx_sweeper, timer), false);
+    look(DX_CONTAINER_OF(timer, dx_sweeper, timer));
 }
 
 dx_sweeper *dx_sweeper_create(dx_identity *self, dx_arena *arena, dx_loop *loop) {
@@ -92,7 +99,12 @@ dx_sweeper *dx_sweeper_create(dx_identity *self, dx_arena *arena, dx_loop *loop)
 void dx_sweeper_look(dx_sweeper *sweeper, void (*looked)(void *ctx), void *ctx) {
     sweeper->looked = looked;
     sweeper->ctx = ctx;
-    start(sweeper, false);
+    look(sweeper);
+}
+
+void dx_sweeper_end(dx_sweeper *sweeper) {
+    sweeper->ending = true;
+    dx_timer_stop(sweeper->loop, &sweeper->timer);
 }
 
 void dx_sweeper_start(dx_sweeper *sweeper) {
