@@ -1,4 +1,5 @@
-// Running the process: builds the app, starts the workers, and waits for what the main thread is told. The calling thread never serves.
+// Running the process: builds the app, starts the workers, and then does what the main thread is told to: stop, reload, hand over. The
+// calling thread never serves, and what may take long runs on a thread of its own (job.c).
 #include "host/host.h"
 
 #include <errno.h>
@@ -8,14 +9,17 @@
 #include <unistd.h>
 
 #include "host/parts.h"
+#include "net/address.h"
 
-static void announce(const dx_host *host, const dx_host_options *options) {
-    char url[320];
-    const char *address = host->app->settings.host;
-    bool six = strchr(address, ':') != NULL;
-    unsigned port = host->seats[0].port;
+static void announce_one(dx_host *host, size_t at) {
+    char url[DX_SOCKET_TEXT_CAP + 16], address[DX_SOCKET_TEXT_CAP];
+    const dx_host_options *options = host->options;
     dx_log_record record;
-    snprintf(url, sizeof url, six ? "http://[%s]:%u" : "http://%s:%u", address, port);
+    dx_endpoint endpoint;
+    dx_app_endpoint(host->app, at, &endpoint);
+    dx_sockets_describe(&host->sockets, host->app, at, address);
+    bool path = strncmp(address, "unix:", 5) == 0;
+    snprintf(url, sizeof url, "%s%s", path ? "" : endpoint.tls ? "https://" : "http://", address);
     if (dx_log_enabled(DX_LOG_INFO)) {
         dx_log_begin(&record, DX_LOG_INFO, "listening");
         dx_log_text(&record, "url", dx_slice_str(url));
@@ -25,28 +29,77 @@ static void announce(const dx_host *host, const dx_host_options *options) {
     if (options->listening) options->listening(options->ctx, url);
 }
 
-// Until every worker is done. With `stop`, they are told so at once.
-static void wait_for_workers(dx_host *host, bool stop) {
-    bool draining = false;
-    for (;;) {
-        if (!draining && (stop || dx_signals_stop_asked())) {
-            draining = true;
-            dx_workers_drain(host);
-        }
-        if (atomic_load(&host->running) == 0) return;
-        struct pollfd one = {.fd = host->wake, .events = POLLIN};
-        uint64_t count;
-        if (poll(&one, 1, -1) > 0 && read(host->wake, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) return;
-    }
+static void announce(dx_host *host) {
+    for (size_t i = 0; i < host->app->settings.listen_count; i++) announce_one(host, i);
 }
 
-static dx_status serve(dx_host *host, const dx_host_options *options, dx_diags *diags) {
+// --- the main thread's loop
+// -------------------------------------------------------------------------------------------------------------------
+
+static bool is_handed_over(dx_host *host) {
+    pthread_mutex_lock(&host->lock);
+    bool handed_over = host->handed_over;
+    pthread_mutex_unlock(&host->lock);
+    return handed_over;
+}
+
+static void close_control(dx_host *host) {
+    if (host->control >= 0) close(host->control);
+    host->control = -1;
+}
+
+static void begin_drain(dx_host *host) {
+    bool handed_over = is_handed_over(host);
+    host->draining = true;
+    close_control(host);
+    dx_sockets_close(&host->sockets, !handed_over);
+    dx_workers_drain(host, handed_over);
+}
+
+static void begin_job(dx_host *host) {
+    if (host->job.running || host->draining) return;
+    if (dx_signals_take_reload())
+        dx_job_start(host, DX_JOB_RELOAD, -1);
+    else if (dx_signals_take_upgrade())
+        dx_job_start(host, DX_JOB_UPGRADE, -1);
+}
+
+static void wait_for_news(dx_host *host) {
+    bool listens = host->control >= 0 && !host->job.running;
+    struct pollfd watched[] = {{.fd = host->wake, .events = POLLIN}, {.fd = listens ? host->control : -1, .events = POLLIN}};
+    uint64_t count;
+    if (poll(watched, DX_COUNT_OF(watched), dx_host_patience(host)) <= 0) return;
+    if (watched[0].revents && read(host->wake, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) return;
+    if (!watched[1].revents) return;
+    int connection = dx_control_accept(host->control);
+    if (connection >= 0) dx_job_start(host, DX_JOB_REQUEST, connection);
+}
+
+// Until every worker is done. With `stop`, they are told so at once.
+static void run(dx_host *host, bool stop) {
+    for (;;) {
+        if (dx_job_over(&host->job)) dx_job_join(&host->job);
+        if (!host->draining && (stop || dx_signals_stop_asked() || is_handed_over(host))) begin_drain(host);
+        dx_host_bury(host);
+        if (atomic_load(&host->running) == 0) break;
+        begin_job(host);
+        wait_for_news(host);
+    }
+    dx_job_join(&host->job);
+}
+
+static dx_status serve(dx_host *host, dx_diags *diags) {
     dx_process *process = host->process;
     dx_status status = DX_OK;
-    if (host->app->settings.log_requests && dx_log_enabled(DX_LOG_INFO)) status = dx_request_log_start(&process->log, STDERR_FILENO);
+    if (dx_app_logs_requests(host->app)) status = dx_request_log_start(&process->log, STDERR_FILENO);
     if (status == DX_OK) status = dx_workers_launch(host, diags);
-    if (status == DX_OK) announce(host, options);
-    wait_for_workers(host, status != DX_OK);
+    if (status == DX_OK) {
+        dx_sockets_settle(&host->sockets, host->app);
+        announce(host);
+        host->control = dx_control_open(host->options->app.path);
+    }
+    run(host, status != DX_OK);
+    close_control(host);
     dx_workers_join(host);
     dx_request_log_stop(process->log);
     process->log = NULL;
@@ -55,30 +108,52 @@ static dx_status serve(dx_host *host, const dx_host_options *options, dx_diags *
     return status;
 }
 
+// --- beginning and end
+// ------------------------------------------------------------------------------------------------------------------------
+
+static dx_status settled(void *ctx, dx_app *app, dx_diags *diags) {
+    dx_host *host = ctx;
+    return dx_sockets_open(&host->sockets, app, app->process->worker_count, diags);
+}
+
 // The store ends before any app does: what a write still has in hand is the apps'.
 static void end(dx_host *host) {
     dx_process_finish(host->process);
     dx_app_destroy(host->app);
+    dx_host_bury_all(host);
     dx_process_release(host->process);
+}
+
+static dx_status build_and_serve(dx_host *host, dx_diags *diags) {
+    dx_app_options options = host->options->app;
+    options.settled = settled;
+    options.ctx = host;
+    dx_status status = dx_app_create(&host->app, &options, diags);
+    if (status != DX_OK) {
+        dx_sockets_close(&host->sockets, true);
+        return status;
+    }
+    host->process = dx_process_hold(host->app->process);
+    host->process->host = host;
+    host->process->vacated = dx_host_vacated;
+    status = serve(host, diags);
+    end(host);
+    return status;
 }
 
 dx_status dx_host_serve(const dx_host_options *options, dx_diags *diags) {
     dx_signals signals;
-    dx_host host = {.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    dx_host host = {.options = options, .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .control = -1};
     if (host.wake < 0) return DX_UNAVAILABLE;
-    dx_status status = dx_app_create(&host.app, &options->app, diags);
-    if (status == DX_OK) {
-        host.process = dx_process_hold(host.app->process);
-        host.process->host = &host;
-        pthread_mutex_init(&host.lock, NULL);
-        pthread_cond_init(&host.started, NULL);
-        dx_signals_take(&signals, host.wake);
-        status = serve(&host, options, diags);
-        dx_signals_give_back(&signals);
-        end(&host);
-        pthread_cond_destroy(&host.started);
-        pthread_mutex_destroy(&host.lock);
-    }
+    pthread_mutex_init(&host.lock, NULL);
+    pthread_cond_init(&host.changed, NULL);
+    dx_sockets_init(&host.sockets);
+    dx_signals_take(&signals, host.wake);
+    dx_status status = build_and_serve(&host, diags);
+    dx_signals_give_back(&signals);
+    dx_sockets_deinit(&host.sockets);
+    pthread_cond_destroy(&host.changed);
+    pthread_mutex_destroy(&host.lock);
     close(host.wake);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "host/parts.h"
 
 static atomic_int stops_seen;
+static atomic_bool reload_asked, upgrade_asked;
 static atomic_int signal_wake = -1;
 
 void dx_host_wake(int descriptor) {
@@ -36,17 +37,23 @@ static void stop_at_once(void) {
 
 static void on_signal(int number) {
     int saved = errno;
-    (void)number;
-    if (atomic_fetch_add(&stops_seen, 1) > 0) stop_at_once();
+    if (number == SIGHUP)
+        atomic_store(&reload_asked, true);
+    else if (number == SIGUSR2)
+        atomic_store(&upgrade_asked, true);
+    else if (atomic_fetch_add(&stops_seen, 1) > 0)
+        stop_at_once();
     int descriptor = atomic_load(&signal_wake);
     if (descriptor >= 0) dx_host_wake(descriptor);
     errno = saved;
 }
 
-static const int handled[DX_SIGNALS_HANDLED] = {SIGTERM, SIGINT, SIGPIPE};
+static const int handled[DX_SIGNALS_HANDLED] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE};
 
 void dx_signals_take(dx_signals *signals, int descriptor) {
     atomic_store(&stops_seen, 0);
+    atomic_store(&reload_asked, false);
+    atomic_store(&upgrade_asked, false);
     signals->before = atomic_exchange(&signal_wake, descriptor);
     for (size_t i = 0; i < DX_SIGNALS_HANDLED; i++) {
         struct sigaction action = {.sa_handler = handled[i] == SIGPIPE ? SIG_IGN : on_signal, .sa_flags = SA_RESTART};
@@ -62,4 +69,12 @@ void dx_signals_give_back(const dx_signals *signals) {
 
 bool dx_signals_stop_asked(void) {
     return atomic_load(&stops_seen) > 0;
+}
+
+bool dx_signals_take_reload(void) {
+    return atomic_exchange(&reload_asked, false);
+}
+
+bool dx_signals_take_upgrade(void) {
+    return atomic_exchange(&upgrade_asked, false);
 }

@@ -1,10 +1,6 @@
-// The workers: a thread each, with a loop and a listener of its own on the same port. They begin with the host's app, and end when they
-// have been drained.
-#include <stdio.h>
-#include <unistd.h>
-
+// The workers: a thread each, with a loop and a listener of its own. They begin with the host's app, go over to others between two turns of
+// their loops, and end when they have been drained.
 #include "host/parts.h"
-#include "net/address.h"
 
 // --- a worker's thread
 // ------------------------------------------------------------------------------------------------------------------------
@@ -19,19 +15,23 @@ static void on_drained(void *ctx) {
     dx_worker_rest(worker);
 }
 
-static void drain(dx_task *task) {
+static void drain_now(dx_task *task) {
     dx_worker *worker = DX_CONTAINER_OF(task, dx_seat, drain)->worker;
     dx_serve_drain(worker);
     dx_listener_drain(worker->listener, DX_DRAIN_NOW, worker->app->settings.drain, on_drained, worker);
 }
 
-static dx_status start_features(dx_worker *worker) {
-    for (size_t i = 0; dx_features[i]; i++) {
-        if (!dx_features[i]->start) continue;
-        dx_status status = dx_features[i]->start(worker->app->states[i], worker->app, worker->index, worker->loop);
-        if (status != DX_OK) return status;
-    }
-    return DX_OK;
+static void drain_politely(dx_task *task) {
+    dx_worker *worker = DX_CONTAINER_OF(task, dx_seat, drain)->worker;
+    dx_listener_drain(worker->listener, DX_DRAIN_POLITE, worker->app->settings.drain, on_drained, worker);
+}
+
+dx_status dx_worker_start_features(dx_worker *worker, dx_app *app) {
+    size_t i = 0;
+    dx_status status = DX_OK;
+    for (; dx_features[i] && status == DX_OK; i++)
+        if (dx_features[i]->start) status = dx_features[i]->start(app->states[i], app, worker->index, worker->loop);
+    return status;
 }
 
 static dx_status start_listener(dx_seat *seat) {
@@ -40,18 +40,7 @@ static dx_status start_listener(dx_seat *seat) {
     dx_listener_options options = {
         .limits = settings->limits, .arena_cap = (size_t)settings->arena_cap, .ops = &dx_serve_ops, .ctx = worker};
     dx_status status = dx_listener_start(&worker->listener, worker->loop, &options, seat->diags);
-    if (status != DX_OK) return status;
-    char address[320];
-    dx_endpoint endpoint = {0};
-    const char *host = settings->host;
-    snprintf(address, sizeof address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, (unsigned)seat->port);
-    dx_socket_options socket = {.reuse_port = seat->reuse_port, .probe = worker->index == 0};
-    status = dx_socket_listen(&endpoint.fd, address, &socket, seat->diags);
-    if (status != DX_OK) return status;
-    seat->port = dx_socket_port(endpoint.fd);
-    status = dx_listener_add(worker->listener, &endpoint);
-    if (status != DX_OK) (void)close(endpoint.fd);
-    return status;
+    return status == DX_OK ? dx_sockets_adopt(&seat->host->sockets, worker, worker->app) : status;
 }
 
 static dx_status start_worker(dx_seat *seat) {
@@ -60,10 +49,10 @@ static dx_status start_worker(dx_seat *seat) {
     worker->app = seat->host->app;
     dx_status status = dx_loop_create(&worker->loop);
     if (status != DX_OK) return status;
-    dx_request_logger_init(&worker->logger, worker->app->settings.log_requests ? process->log : NULL, worker->loop);
+    dx_request_logger_init(&worker->logger, dx_app_logs_requests(worker->app) ? process->log : NULL, worker->loop);
     worker->session = dx_store_session(process->store, worker->index, worker->loop);
     if (!worker->session) return DX_NO_MEMORY;
-    status = start_features(worker);
+    status = dx_worker_start_features(worker, worker->app);
     return status == DX_OK ? start_listener(seat) : status;
 }
 
@@ -75,12 +64,16 @@ static void *work(void *arg) {
     pthread_mutex_lock(&host->lock);
     seat->status = status;
     host->is_started = true;
-    pthread_cond_signal(&host->started);
+    pthread_cond_broadcast(&host->changed);
     pthread_mutex_unlock(&host->lock);
     if (status == DX_OK && (status = dx_loop_run(worker->loop)) != DX_OK) seat->status = status;
     dx_listener_destroy(worker->listener);
     worker->listener = NULL;
     dx_request_logger_deinit(&worker->logger);
+    pthread_mutex_lock(&host->lock);
+    seat->ended = true;
+    pthread_cond_broadcast(&host->changed);
+    pthread_mutex_unlock(&host->lock);
     atomic_fetch_sub(&host->running, 1);
     dx_host_wake(host->wake);
     return NULL;
@@ -89,7 +82,7 @@ static void *work(void *arg) {
 // --- the main thread
 // ------------------------------------------------------------------------------------------------------------------------------
 
-// Starts one worker and waits until it listens. One after another, so that all get the port that the first one was given.
+// Starts one worker and waits until it listens.
 static dx_status launch(dx_host *host, dx_seat *seat) {
     host->is_started = false;
     atomic_fetch_add(&host->running, 1);
@@ -99,7 +92,7 @@ static dx_status launch(dx_host *host, dx_seat *seat) {
     }
     host->launched++;
     pthread_mutex_lock(&host->lock);
-    while (!host->is_started) pthread_cond_wait(&host->started, &host->lock);
+    while (!host->is_started) pthread_cond_wait(&host->changed, &host->lock);
     dx_status status = seat->status;
     pthread_mutex_unlock(&host->lock);
     seat->is_up = status == DX_OK;
@@ -108,30 +101,28 @@ static dx_status launch(dx_host *host, dx_seat *seat) {
 
 dx_status dx_workers_launch(dx_host *host, dx_diags *diags) {
     dx_process *process = host->process;
-    uint16_t port = host->app->settings.port;
     host->seats = DX_ARENA_ARRAY(process->arena, dx_seat, process->worker_count);
     if (!host->seats) return DX_NO_MEMORY;
     process->rested = on_rested;
     for (unsigned i = 0; i < process->worker_count; i++) {
         dx_seat *seat = &host->seats[i];
-        *seat = (dx_seat){.host = host,
-                          .worker = &process->workers[i],
-                          .port = port,
-                          .reuse_port = process->worker_count > 1,
-                          .diags = diags,
-                          .drain = {.run = drain}};
+        *seat = (dx_seat){.host = host, .worker = &process->workers[i], .diags = diags};
         dx_status status = launch(host, seat);
         if (status != DX_OK) return status;
-        port = seat->port;
     }
     return DX_OK;
 }
 
-void dx_workers_drain(dx_host *host) {
+void dx_workers_drain(dx_host *host, bool polite) {
     atomic_store_explicit(&host->process->draining, true, memory_order_relaxed);
-    for (unsigned i = 0; i < host->launched; i++)
-        if (host->seats[i].is_up) dx_loop_post(host->seats[i].worker->loop, &host->seats[i].drain);
-    dx_log(DX_LOG_INFO, "draining", "no new requests are taken; those under way are answered");
+    for (unsigned i = 0; i < host->launched; i++) {
+        dx_seat *seat = &host->seats[i];
+        seat->drain.run = polite ? drain_politely : drain_now;
+        if (seat->is_up) dx_loop_post(seat->worker->loop, &seat->drain);
+    }
+    dx_log(DX_LOG_INFO, "draining", "%s",
+           polite ? "another process takes the new connections; what is under way here is answered"
+                  : "no new requests are taken; those under way are answered");
 }
 
 void dx_workers_join(dx_host *host) {
@@ -142,4 +133,35 @@ dx_status dx_workers_outcome(const dx_host *host) {
     for (unsigned i = 0; i < host->launched; i++)
         if (host->seats[i].status != DX_OK) return host->seats[i].status;
     return DX_OK;
+}
+
+// --- visits
+// ---------------------------------------------------------------------------------------------------------------------------------------
+
+static void on_visit(dx_task *task) {
+    dx_visit *visit = DX_CONTAINER_OF(task, dx_visit, task);
+    dx_host *host = visit->seat->host;
+    dx_status status = visit->fn(visit->seat, visit->ctx);
+    pthread_mutex_lock(&host->lock);
+    visit->status = status;
+    visit->done = true;
+    pthread_cond_broadcast(&host->changed);
+    pthread_mutex_unlock(&host->lock);
+}
+
+static dx_status visit_one(dx_host *host, dx_seat *seat, dx_status (*fn)(dx_seat *seat, void *ctx), void *ctx) {
+    dx_visit *visit = &seat->visit;
+    *visit = (dx_visit){.task = {.run = on_visit}, .seat = seat, .fn = fn, .ctx = ctx, .status = DX_CANCELLED};
+    dx_loop_post(seat->worker->loop, &visit->task);
+    pthread_mutex_lock(&host->lock);
+    while (!visit->done && !seat->ended) pthread_cond_wait(&host->changed, &host->lock);
+    dx_status status = visit->done ? visit->status : DX_CANCELLED;
+    pthread_mutex_unlock(&host->lock);
+    return status;
+}
+
+dx_status dx_workers_visit(dx_host *host, dx_status (*fn)(dx_seat *seat, void *ctx), void *ctx) {
+    dx_status status = DX_OK;
+    for (unsigned i = 0; i < host->launched && status == DX_OK; i++) status = visit_one(host, &host->seats[i], fn, ctx);
+    return status;
 }

@@ -231,7 +231,8 @@ static dx_http1_event fail_head_cap(dx_http1_parser *parser) {
 }
 
 static dx_http1_event next_head(dx_http1_parser *parser, dx_slice *input) {
-    size_t room = parser->limits->head_bytes - parser->partial_size;
+    uint32_t most = parser->limits->head_bytes; // may have been lowered since the head began
+    size_t room = most > parser->partial_size ? most - parser->partial_size : 0;
     size_t size = input->size < room ? input->size : room;
     const char *data = input->data;
     llhttp_errno_t error = llhttp_execute(&parser->llhttp, data, size);
@@ -255,7 +256,7 @@ static dx_http1_event next_head(dx_http1_parser *parser, dx_slice *input) {
     if (error != HPE_OK) return fail_llhttp(parser, error, data);
     *input = dx_slice_from(*input, size);
     if (!keep_partial(parser, data, size)) return fail(parser, DX_NO_MEMORY, "no memory for the head");
-    return parser->partial_size == parser->limits->head_bytes ? fail_head_cap(parser) : DX_HTTP1_MORE;
+    return parser->partial_size >= parser->limits->head_bytes ? fail_head_cap(parser) : DX_HTTP1_MORE;
 }
 
 static dx_http1_event next_body(dx_http1_parser *parser, dx_slice *input) {

@@ -113,6 +113,9 @@ dx_status dx_listener_change(dx_listener *listener, int fd, const dx_endpoint *e
 // Accepts who waits there already, and closes it. Connections that came by it go on. Does nothing when no endpoint has the descriptor.
 void dx_listener_remove(dx_listener *listener, int fd);
 
+// For what begins from now on.
+void dx_listener_limit(dx_listener *listener, const dx_http_limits *limits, size_t arena_cap);
+
 typedef enum dx_drain {
     DX_DRAIN_NOW,   // a stop: who waits to be accepted is, and idle connections are closed at once
     DX_DRAIN_POLITE // a hand-over: another process accepts at the same sockets, and idle connections may still send one request

@@ -343,6 +343,11 @@ void dx_listener_drain(dx_listener *listener, dx_drain how, dx_nanos grace, void
     dx_listener_post(listener); // which also sees that there is nothing to wait for
 }
 
+void dx_listener_limit(dx_listener *listener, const dx_http_limits *limits, size_t arena_cap) {
+    listener->options.limits = *limits;
+    listener->options.arena_cap = arena_cap;
+}
+
 void dx_listener_destroy(dx_listener *listener) {
     if (listener) free_listener(listener);
 }

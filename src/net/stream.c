@@ -26,6 +26,7 @@ dx_stream *dx_stream_take(dx_listener *listener, dx_connection *connection, cons
     if (stream) {
         listener->pool = stream->next;
         listener->pooled--;
+        stream->arena->cap = listener->options.arena_cap; // it may have changed since
     } else {
         stream = create(listener);
         if (!stream) return NULL;

@@ -131,6 +131,16 @@ static dx_status join_process(dx_app *app, dx_process *running) {
     return app->tenures ? DX_OK : DX_NO_MEMORY;
 }
 
+// Every certificate and key is read anew for each definition. Tickets outlive it, so that clients go on resuming.
+static dx_status make_tls(dx_app *app, dx_diags *diags) {
+    dx_tls_options options = app->settings.tls;
+    dx_status status = DX_OK;
+    if (options.count == 0) return DX_OK;
+    if (!app->process->tickets) status = dx_tls_tickets_create(&app->process->tickets);
+    options.tickets = app->process->tickets;
+    return status == DX_OK ? dx_tls_create(&app->tls, &options, diags) : status;
+}
+
 static dx_status load_features(dx_app *app, dx_diags *diags) {
     size_t count = 0;
     while (dx_features[count]) count++;
@@ -151,15 +161,13 @@ static dx_status load(dx_app *app, const dx_app_options *options, dx_diags *diag
     if (status != DX_OK) return status;
     dx_status settings = dx_settings_read(&app->settings, app->arena, app->definition, options, diags);
     if (settings != DX_OK && settings != DX_INVALID) return settings;
-    dx_status secret = DX_OK;
-    if (settings == DX_OK) {
-        secret = dx_secret_obtain(&app->secret, app->arena, &app->settings, app->definition, options->offline, diags);
-        if (secret != DX_OK && secret != DX_INVALID) return secret;
-    }
     if ((status = join_process(app, options->process)) != DX_OK) return status;
+    if (settings == DX_OK) settings = make_tls(app, diags);
+    if (settings == DX_OK && !app->offline && options->settled) settings = options->settled(options->ctx, app, diags);
+    if (settings == DX_OK) settings = dx_secret_obtain(&app->secret, app->arena, &app->settings, app->definition, app->offline, diags);
+    if (settings != DX_OK && settings != DX_INVALID && settings != DX_UNAVAILABLE) return settings;
     status = load_features(app, diags); // their findings are wanted even when the settings have some
-    if (status == DX_OK && (settings != DX_OK || secret != DX_OK)) return DX_INVALID;
-    return status;
+    return status == DX_OK ? settings : status;
 }
 
 static void tell_migration(const dx_migration_report *report) {
@@ -250,6 +258,7 @@ void dx_app_destroy(dx_app *app) {
         if (dx_features[i]->stop) dx_features[i]->stop(app->states[i]);
     // The last one leaves its statements to the store, which may still have work in hand that uses them.
     if (app->process && app->process->store && atomic_load(&app->process->holders) > 1) dx_keep_destroy(app->keep);
+    dx_tls_release(app->tls);
     dx_docs_destroy(app);
     dx_document_deinit(&app->openapi);
     dx_definition_destroy(app->definition);

@@ -4,13 +4,18 @@
 
 #include "server/feature.h"
 
+struct dx_process;
 typedef struct dx_app_options {
     const char *path;           // of the definition
     const char *listen;         // "HOST:PORT"; overrides the definition; NULL: as it says
     const char *store;          // URL; likewise
     unsigned workers;           // 0: as the definition says, else one a core
     struct dx_process *process; // that runs already, and shall go over to this app; NULL: a new one
-    bool offline;               // for check and openapi: an empty store in memory, no secret file, nothing listens
+    // Called once the settings are read and before anything is opened, made or read for them: what a process must do with the rights that
+    // it was started with. Not when they have findings, nor offline. NULL: nothing.
+    dx_status (*settled)(void *ctx, dx_app *app, dx_diags *diags);
+    void *ctx;
+    bool offline; // for check and openapi: an empty store in memory, no secret file, nothing listens
 } dx_app_options;
 
 // Loads, migrates, builds. All findings are in `diags`.

@@ -45,8 +45,6 @@ typedef struct dx_certificate_roles {
 
 typedef struct dx_settings {
     dx_slice title, version, description, base_path;
-    const char *host;
-    uint16_t port;
     dx_slice store; // relative files are made relative to the definition's folder
     dx_slice secret;
     unsigned workers;
@@ -159,7 +157,11 @@ struct dx_app {
     unsigned worker_count;
     dx_tenure *tenures;  // one a worker
     atomic_uint tenants; // workers that use it
-    dx_app *next;        // the host's: in its list of those that are done with
+    dx_tls *tls;         // NULL: none
+    // The host's, once it is served no more:
+    dx_app *next;
+    dx_nanos drain_at; // when what is still under way is asked to end
+    bool drain_asked;
 };
 
 dx_status dx_list_add(dx_list *list, dx_arena *arena, const void *item, size_t size) DX_MUST_USE;

@@ -39,6 +39,7 @@ void dx_process_finish(dx_process *process) {
 void dx_process_release(dx_process *process) {
     if (!process || atomic_fetch_sub(&process->holders, 1) > 1) return;
     dx_process_finish(process);
+    dx_tls_tickets_release(process->tickets);
     for (unsigned i = 0; i < process->worker_count; i++) dx_loop_destroy(process->workers[i].loop);
     dx_arena_destroy(process->arena);
 }

@@ -34,18 +34,6 @@ const char *dx_settings_file(const dx_settings_reader *r, dx_slice file) {
                     : dx_arena_copy(r->arena, file).data;
 }
 
-// The addresses that `host` and `port` are of: the first one.
-static dx_status read_listen(reader *r) {
-    dx_status status = dx_settings_read_listens(r);
-    if (status != DX_OK || r->out->listen_count == 0) return status;
-    const char *address = r->out->listens[0].address, *colon = strrchr(address, ':');
-    dx_slice host = dx_slice_of(address, (size_t)(colon - address));
-    if (host.data[0] == '[') host = dx_slice_of(host.data + 1, host.size - 2);
-    r->out->host = dx_arena_copy(r->arena, host).data;
-    r->out->port = r->out->listens[0].port;
-    return r->out->host ? DX_OK : DX_NO_MEMORY;
-}
-
 // A relative file of the definition lies beside the definition; one of the command line is relative to where the command runs.
 static dx_status read_store(reader *r, const dx_app_options *options) {
     static const dx_slice scheme = DX_SLICE_INIT("sqlite:");
@@ -264,7 +252,7 @@ dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definitio
     read_switches(&r);
     if (options->workers) out->workers = options->workers;
     for (size_t i = 0; i < DX_COUNT_OF(numbers); i++) (void)read_number(&r, &numbers[i]);
-    status = read_listen(&r);
+    status = dx_settings_read_listens(&r);
     if (status == DX_OK) status = dx_settings_read_tls(&r);
     if (status == DX_OK) status = dx_settings_read_access(&r);
     if (status == DX_OK) status = read_store(&r, options);

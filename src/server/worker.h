@@ -52,6 +52,7 @@ struct dx_process {
     dx_store *store;
     dx_slice store_url;
     dx_request_log *log;
+    struct dx_tls_tickets *tickets; // NULL: no TLS yet
     dx_nanos up_since;
     atomic_bool draining;
     // Set by the host. `vacated`: the last use of an app by its last worker is over; on that worker's thread. `rested`: a drained worker
