@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "net/gate.h"
 #include "net/http1.h"
 #include "net/listener.h"
 #include "net/tls.h"
@@ -45,6 +46,7 @@ dx_status dx_connection_create(dx_connection **out, dx_listener *listener, int f
 }
 
 void dx_connection_set_peer(dx_connection *c, const dx_address *peer) {
+    c->address = *peer;
     dx_address_text(peer, c->peer);
     c->peer_size = (uint8_t)strlen(c->peer);
 }
@@ -348,6 +350,7 @@ void dx_connection_cut(dx_connection *c) {
     dx_timer_stop(listener->loop, &c->timer);
     dx_listener_unlink(listener, c);
     listener->connections--;
+    if (c->gated) dx_gate_leave(listener->options.gate, &c->address);
     close_handle(c);
     for (dx_stream *stream = c->answered; stream; stream = stream->next) {
         if (!stream->next) stream->bytes -= unsent < stream->bytes ? unsent : stream->bytes;

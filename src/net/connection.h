@@ -95,12 +95,14 @@ struct dx_connection {
     bool hung : 1;       // the peer has ended its side
     bool broken : 1;     // to be destroyed on leaving
     bool unsendable : 1; // output was lost
+    bool gated : 1;      // counted by the listener's gate, by `address`
     bool newcomer : 1;   // accepted when the listener was closing already
     bool lingering : 1;  // our side is ended; input is thrown away
     bool duplex : 1;     // the protocol's: input comes, and `advance` is called, while output waits for the peer, too
     bool fetching : 1;   // output waits for the file's bytes since `fetch_since`
     bool by_copy : 1;    // the file cannot be sent by the transport
     bool room : 1;       // the transport, opening, waits for room to send
+    dx_address address;  // of the peer
     char peer[DX_PEER_TEXT_CAP];
 };
 

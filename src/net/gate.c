@@ -151,28 +151,35 @@ static void tell(dx_gate *gate) {
     dx_log_end(&record);
 }
 
-static dx_entry refuse(dx_gate *gate, dx_entry why) {
+void dx_gate_refused(dx_gate *gate, dx_entry why) {
     atomic_fetch_add(why == DX_ENTRY_DENIED ? &gate->denied : &gate->full, 1);
     tell(gate);
-    return why;
 }
 
 bool dx_gate_admits(const dx_gate_rules *rules, const dx_address *address) {
     return !dx_ranges_have(rules->deny, address) && (!rules->allow || dx_ranges_have(rules->allow, address));
 }
 
-dx_entry dx_gate_enter(dx_gate *gate, const dx_address *address) {
+static dx_entry enter(dx_gate *gate, const dx_address *address, bool speaks_for_others) {
     dx_gate_rules rules = rules_of(gate);
-    bool trusted = dx_ranges_have(rules.proxies, address);
-    if (trusted ? dx_ranges_have(rules.deny, address) : !dx_gate_admits(&rules, address)) return refuse(gate, DX_ENTRY_DENIED);
-    if (atomic_fetch_add(&gate->inside, 1) >= rules.all && rules.all) {
-        atomic_fetch_sub(&gate->inside, 1);
-        return refuse(gate, DX_ENTRY_FULL);
+    bool trusted = speaks_for_others || dx_ranges_have(rules.proxies, address);
+    if (trusted ? dx_ranges_have(rules.deny, address) : !dx_gate_admits(&rules, address)) return DX_ENTRY_DENIED;
+    dx_entry refusal = DX_ENTRY_FULL;
+    if (atomic_fetch_add(&gate->inside, 1) < rules.all || rules.all == 0) {
+        bool uncounted = trusted || address->any.sa_family == AF_UNIX;
+        if (count_in(gate, address, uncounted ? 0 : rules.each)) return DX_ENTRY_OPEN;
+        refusal = DX_ENTRY_CROWDED;
     }
-    bool by_itself = trusted || address->any.sa_family == AF_UNIX;
-    if (count_in(gate, address, by_itself ? 0 : rules.each)) return DX_ENTRY_OPEN;
     atomic_fetch_sub(&gate->inside, 1);
-    return refuse(gate, DX_ENTRY_FULL);
+    return refusal;
+}
+
+dx_entry dx_gate_enter(dx_gate *gate, const dx_address *address) {
+    return enter(gate, address, false);
+}
+
+dx_entry dx_gate_enter_proxy(dx_gate *gate, const dx_address *address) {
+    return enter(gate, address, true);
 }
 
 void dx_gate_leave(dx_gate *gate, const dx_address *address) {

@@ -28,9 +28,18 @@ dx_status dx_gate_create(dx_gate **out, const dx_gate_rules *rules) DX_MUST_USE;
 void dx_gate_destroy(dx_gate *gate);
 // New rules, for connections from now on. The old ranges may be destroyed when every loop has passed a turn.
 void dx_gate_change(dx_gate *gate, const dx_gate_rules *rules);
-typedef enum dx_entry { DX_ENTRY_OPEN, DX_ENTRY_DENIED, DX_ENTRY_FULL } dx_entry;
+typedef enum dx_entry {
+    DX_ENTRY_OPEN,
+    DX_ENTRY_DENIED,
+    DX_ENTRY_CROWDED, // the address has as many connections as one may have
+    DX_ENTRY_FULL     // there are as many as there may be
+} dx_entry;
 // Counts the connection in, when it may come; then dx_gate_leave, once.
 dx_entry dx_gate_enter(dx_gate *gate, const dx_address *address);
+// The same for the peer of an endpoint where all speak for others (PROXY protocol): judged as one of `proxies`.
+dx_entry dx_gate_enter_proxy(dx_gate *gate, const dx_address *address);
 void dx_gate_leave(dx_gate *gate, const dx_address *address);
+// A connection was closed for it. The log tells how many were, at most once a second.
+void dx_gate_refused(dx_gate *gate, dx_entry why);
 
 #endif

@@ -91,13 +91,16 @@ typedef struct dx_listener_options {
     size_t arena_cap; // bytes a stream's arena may take; 16 MiB
     const dx_stream_ops *ops;
     void *ctx;
+    struct dx_gate *gate; // whom connections pass when they are accepted; NULL: all may come
 } dx_listener_options;
 
 // A socket that listens, and what is spoken there.
 typedef struct dx_endpoint {
     int fd;             // dx_socket_listen's, or anybody's stream socket that listens
     struct dx_tls *tls; // NULL: in the clear. Not held: it must live until the endpoint is changed or removed
-    bool proxy_protocol;
+    bool proxy_protocol; // every connection begins with a PROXY header
+    // Who alone may send one; NULL: anybody. Not held, as `tls`.
+    const struct dx_ranges *proxies;
     uint16_t tag; // requests carry it
 } dx_endpoint;
 

@@ -8,7 +8,9 @@
 
 #include "base/memory.h"
 #include "net/address.h"
+#include "net/gate.h"
 #include "net/http1.h"
+#include "net/proxy_header.h"
 #include "net/tls.h"
 
 #define ACCEPTS_A_TURN  64
@@ -130,14 +132,36 @@ static bool make_room(dx_doorway *door) {
     return fd >= 0;
 }
 
+// Over a cap the oldest idle connection makes room, and if there is none, the newcomer is closed without a word, which is cheap.
+static bool may_enter(dx_doorway *door, const dx_address *address) {
+    dx_listener *listener = door->listener;
+    const dx_endpoint *endpoint = &door->endpoint;
+    dx_gate *gate = listener->options.gate;
+    if (endpoint->proxy_protocol && endpoint->proxies && !dx_ranges_have(endpoint->proxies, address)) {
+        if (gate) dx_gate_refused(gate, DX_ENTRY_DENIED);
+        return false;
+    }
+    if (listener->connections >= listener->options.limits.connections && !close_oldest_idle(listener)) return false;
+    if (!gate) return true;
+    dx_entry (*enter)(dx_gate *, const dx_address *) = endpoint->proxy_protocol ? dx_gate_enter_proxy : dx_gate_enter;
+    dx_entry entry = enter(gate, address);
+    if (entry == DX_ENTRY_FULL && close_oldest_idle(listener)) entry = enter(gate, address);
+    if (entry != DX_ENTRY_OPEN) dx_gate_refused(gate, entry);
+    return entry == DX_ENTRY_OPEN;
+}
+
 static void take_connection(dx_doorway *door, int fd, const dx_address *address) {
     dx_listener *listener = door->listener;
-    if (listener->connections >= listener->options.limits.connections && !close_oldest_idle(listener)) {
+    dx_connection *c;
+    if (!may_enter(door, address)) {
         (void)close(fd);
         return;
     }
-    dx_connection *c;
-    if (dx_connection_create(&c, listener, fd, address) != DX_OK) return; // without memory it is closed
+    if (dx_connection_create(&c, listener, fd, address) != DX_OK) { // without memory it is closed
+        if (listener->options.gate) dx_gate_leave(listener->options.gate, address);
+        return;
+    }
+    c->gated = listener->options.gate != NULL;
     c->tag = door->endpoint.tag;
     if (door->endpoint.tls) {
         if (dx_tls_attach(c, door->endpoint.tls) != DX_OK) {
@@ -146,6 +170,7 @@ static void take_connection(dx_doorway *door, int fd, const dx_address *address)
         }
         c->transport = &dx_tls_transport;
     }
+    if (door->endpoint.proxy_protocol) dx_proxy_header_expect(c, c->transport);
     dx_connection_begin(c);
 }
 

@@ -195,6 +195,8 @@ static void *run(void *arg) {
     return NULL;
 }
 
+struct dx_gate *server_gate;
+
 void server_start(server *s, const dx_http_limits *limits) {
     server_start_at(s, limits, "localhost:0", &(dx_endpoint){0});
 }
@@ -209,7 +211,7 @@ void server_start_at(server *s, const dx_http_limits *limits, const char *addres
     s->descriptors = count_descriptors();
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
-    s->options = (dx_listener_options){.limits = DX_HTTP_LIMITS_INIT, .arena_cap = 16 << 20, .ops = &ops, .ctx = s};
+    s->options = (dx_listener_options){.limits = DX_HTTP_LIMITS_INIT, .arena_cap = 16 << 20, .ops = &ops, .ctx = s, .gate = server_gate};
     if (limits) s->options.limits = *limits;
     assert_int_equal(dx_loop_create(&s->loop), DX_OK);
     assert_int_equal(dx_listener_start(&s->listener, s->loop, &s->options, NULL), DX_OK);

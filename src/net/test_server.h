@@ -51,6 +51,7 @@ typedef struct server {
 void server_start(server *s, const dx_http_limits *limits);
 // The same behind `endpoint`, whose descriptor is not looked at: it listens at `address`.
 void server_start_at(server *s, const dx_http_limits *limits, const char *address, const dx_endpoint *endpoint);
+extern struct dx_gate *server_gate; // of the servers that start from now on
 // Drains with this grace, joins the thread, checks that every stream that began was closed and no descriptor is left.
 void server_stop(server *s, dx_nanos grace);
 void server_drain(server *s, dx_nanos grace); // only begins it
