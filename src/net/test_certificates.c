@@ -17,7 +17,7 @@
 #include <openssl/x509v3.h>
 
 #define PAPERS_CAP 64
-#define PATHS_CAP  256
+#define PATHS_CAP  2048
 
 static char folder[64];
 static paper papers[PAPERS_CAP];

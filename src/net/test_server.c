@@ -18,6 +18,7 @@
 
 #include "base/buffer.h"
 #include "net/address.h"
+#include "net/tls.h"
 
 #define PATIENCE 30 // seconds
 
@@ -26,6 +27,7 @@ typedef struct answer {
     dx_stream *stream;
     dx_slice path, peer;
     uint16_t tag;
+    const dx_tls_facts *tls;
     dx_buffer body;
     dx_response_head head;
     dx_fields fields;
@@ -71,6 +73,7 @@ static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head)
     a->path = head->path;
     a->peer = head->peer;
     a->tag = head->tag;
+    a->tls = head->tls;
     dx_buffer_init(&a->body, dx_stream_arena(stream), 4 << 20);
     add(s, BEGUN, 1);
     if (at(a, "/early")) respond(a, DX_SLICE("early"));
@@ -106,6 +109,10 @@ static void on_end(void *owner) {
         respond(a, dx_buffer_slice(&a->body));
     else if (at(a, "/peer"))
         respond(a, dx_arena_printf(dx_stream_arena(a->stream), "%.*s %u", DX_SLICE_ARG(a->peer), a->tag));
+    else if (at(a, "/tls") && a->tls)
+        respond(a, dx_arena_printf(dx_stream_arena(a->stream), "%s|%.*s|%d|%d|%.*s|%.*s", a->tls->version, DX_SLICE_ARG(a->tls->server_name),
+                                   a->tls->http2, a->tls->resumed, DX_SLICE_ARG(a->tls->client_subject),
+                                   DX_SLICE_ARG(a->tls->client_fingerprint)));
     else if (at(a, "/big"))
         respond(a, dx_slice_of(big, sizeof big));
     else if (at(a, "/empty"))

@@ -8,6 +8,7 @@
 //   /drop      cut from `begin`                 /refuse   NULL from `begin`
 //   /fields    200 with a head of 100 KB        /close    200 that asks for the end
 //   /peer      200 with the peer and the endpoint's tag
+//   /tls       200 with version|server name|HTTP/2|resumed|client's subject|its fingerprint
 #ifndef DX_NET_TEST_SERVER_H
 #define DX_NET_TEST_SERVER_H
 

@@ -414,7 +414,8 @@ static void tls_close(dx_connection *c) {
     dx_tls_session *s = c->tls;
     if (!s) return;
     ERR_clear_error();
-    if (c->finish || c->idle) say_end(s);
+    // Nor does one that answers nothing know whether its last answer was whole, but for one that has been idle for too long.
+    if (c->finish || (c->idle && !c->answered && c->deadline <= dx_loop_now(s->loop))) say_end(s);
     if (!s->open && !s->failed) dx_tls_failure_log(c->peer, s->began ? "not finished in time" : "nothing was sent", NULL, true);
     SSL_free(s->ssl);
     ERR_clear_error();

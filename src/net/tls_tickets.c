@@ -108,6 +108,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     } else {
         result = dx_tls_tickets_find(tls->tickets, dx_clock_monotonic(), name, &key);
         if (result == 0) return 0;
+        if (SSL_version(ssl) == TLS1_3_VERSION) result = 2; // clients use a ticket once (RFC 8446 appendix C.4)
         if (EVP_DecryptInit_ex2(cipher, EVP_aes_256_cbc(), key.cipher, iv, NULL) != 1 || !set_mac(mac, &key)) result = -1;
     }
     OPENSSL_cleanse(&key, sizeof key);
