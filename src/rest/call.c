@@ -9,7 +9,7 @@ typedef struct bridge {
     dx_exchange *x;
     const dx_rest_resource *resource;
     preference preference;
-    dx_slice content_type, content_encoding;
+    dx_slice content_type;
 } bridge;
 
 // --- the request -----------------------------------------------------------------------------------------------------------
@@ -59,9 +59,6 @@ static void read_fields(bridge *self) {
             break;
         case DX_FIELD_CONTENT_TYPE:
             self->content_type = field->value;
-            break;
-        case DX_FIELD_CONTENT_ENCODING:
-            self->content_encoding = field->value;
             break;
         default:
             break;
@@ -194,17 +191,6 @@ static dx_verdict refuse_type(dx_exchange *x, dx_slice content_type) {
     return DX_ANSWER;
 }
 
-// Bodies are taken as they are; RFC 9110 section 8.4 has a 415 for others, which says what is taken.
-static bool is_encoded(const bridge *self) {
-    return self->content_encoding.size && !dx_slice_equal_nocase(self->content_encoding, DX_SLICE("identity"));
-}
-
-static dx_verdict refuse_encoding(dx_exchange *x) {
-    dx_exchange_fail(x, DX_UNSUPPORTED_MEDIA_TYPE, "expected a body without Content-Encoding");
-    dx_exchange_field(x, DX_SLICE("Accept-Encoding"), DX_SLICE("identity"));
-    return DX_ANSWER;
-}
-
 static dx_verdict refuse_empty(dx_exchange *x) {
     return dx_exchange_fail(x, DX_BAD_REQUEST, "expected a body of JSON");
 }
@@ -225,7 +211,6 @@ static dx_verdict run_with_json(const void *conf, dx_exchange *x, void (*action)
     bridge *self = begin(conf, x);
     if (!self) return starve(x);
     if (!is_json(self->content_type)) return refuse_type(x, self->content_type);
-    if (is_encoded(self)) return refuse_encoding(x);
     return x->request.body.size ? run(self, action) : refuse_empty(x);
 }
 
@@ -244,7 +229,6 @@ dx_verdict dx_rest_change(const void *conf, dx_exchange *x) {
     bool patch = is_json_patch(self->content_type);
     if (!patch && !is_merge_patch(self->content_type) && !dx_http_media_is(self->content_type, "application/json"))
         return refuse_type(x, self->content_type);
-    if (is_encoded(self)) return refuse_encoding(x);
     if (!x->request.body.size) return refuse_empty(x);
     return run(self, patch ? dx_resource_patch : dx_resource_merge);
 }
@@ -258,7 +242,6 @@ dx_verdict dx_rest_delete_many(const void *conf, dx_exchange *x) {
     bridge *self = begin(conf, x);
     if (!self) return starve(x);
     if (x->request.body.size && !is_json(self->content_type)) return refuse_type(x, self->content_type);
-    if (x->request.body.size && is_encoded(self)) return refuse_encoding(x);
     return run(self, dx_resource_delete_many);
 }
 

@@ -268,19 +268,6 @@ static void media_types_are_checked(void **state) {
     }
 }
 
-static void encoded_bodies_are_refused(void **state) {
-    (void)state;
-    static const char *const operations[] = {"things.create", "things.replace", "things.change", "things.delete_many"};
-    for (size_t i = 0; i < DX_COUNT_OF(operations); i++) {
-        dx_exchange *x = exchange(operations[i], "1", "{\"title\":\"one\"}");
-        with(x, "content-type", JSON);
-        with(x, "content-encoding", "gzip");
-        run(x);
-        assert_int_equal(x->response.status, 415);
-        assert_string_equal(field(x, "Accept-Encoding"), "identity");
-    }
-}
-
 static void empty_bodies_are_refused(void **state) {
     (void)state;
     assert_int_equal(send("things.create", NULL, JSON, "")->response.status, 400);
@@ -524,7 +511,6 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(create_answers_with_location_and_validators),
         TEST(media_types_are_checked),
-        TEST(encoded_bodies_are_refused),
         TEST(empty_bodies_are_refused),
         TEST(options_tell_the_kinds_of_patch),
         TEST(preferences_are_followed),

@@ -186,6 +186,15 @@ static void on_spooled(void *ctx) {
     pump(c);
 }
 
+// Handlers meet the body as if it had been sent as it is.
+static void forget_coding(dx_request *request) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < request->fields.count; i++)
+        if (request->fields.items[i].id != DX_FIELD_CONTENT_ENCODING) request->fields.items[kept++] = request->fields.items[i];
+    request->fields.count = kept;
+    request->content_length = -1;
+}
+
 // What must be right before a byte of it is asked for.
 static dx_status begin(dx_call *c) {
     dx_intake *in = &c->intake;
@@ -193,8 +202,10 @@ static dx_status begin(dx_call *c) {
     in->cap = operation->body_cap ? operation->body_cap : c->app->settings.body_cap;
     if (c->x.request.content_length > 0 && (uint64_t)c->x.request.content_length > in->cap) return DX_TOO_LARGE;
     dx_status status = dx_decode_coding(&c->x, &in->coding);
-    if (status == DX_OK && in->coding != DX_CODING_IDENTITY)
+    if (status == DX_OK && in->coding != DX_CODING_IDENTITY) {
         status = dx_decompressor_create(&in->decoder, in->coding, UINT64_MAX, c->app->settings.inflate_ratio);
+        forget_coding(&c->x.request);
+    }
     if (status != DX_OK || operation->body != DX_BODY_WHOLE || !operation->spool) return status;
     dx_spool_options options = {c->app->settings.spool_folder, operation->spool, in->cap, on_spooled, c};
     return dx_spool_create(&in->spool, c->x.loop, &options);

@@ -7,7 +7,10 @@ static void on_body(void *owner, dx_slice piece) {
 }
 
 static void on_trailers(void *owner, const dx_fields *fields) {
-    ((dx_call *)owner)->x.request.trailers = fields;
+    dx_exchange *x = &((dx_call *)owner)->x;
+    dx_fields *kept = DX_ARENA_NEW(x->arena, dx_fields);
+    if (kept) *kept = *fields;
+    x->request.trailers = kept;
 }
 
 static void on_end(void *owner) {
