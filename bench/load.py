@@ -43,6 +43,9 @@ class Process:
     def memory_kib(self):
         return sum(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) for pid in self.pids)
 
+    def peak_kib(self):
+        return sum(int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) for pid in self.pids)
+
     def stop(self):
         self.popen.terminate()
         try:

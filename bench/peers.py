@@ -1,4 +1,5 @@
-"""The peers that duplex is measured beside, each doing the same work: nginx (`return 200`) and FastAPI (a row by id from SQLite, JWT checked)."""
+"""The peers that duplex is measured beside, each doing the same work: nginx and h2o (a fixed answer over each protocol, files), FastAPI (a row by id from
+SQLite, JWT checked)."""
 import pathlib
 import sqlite3
 
@@ -17,6 +18,57 @@ http {{
         location / {{ default_type application/json; return 200 '{body}'; }}
     }}
 }}
+"""
+
+# Four ports: HTTP/1.1 and HTTP/2, each in the clear and over TLS. Files down by sendfile, up by PUT.
+NGINX_ENGINE = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx-engine.pid;
+error_log {folder}/nginx-engine.err;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 100000000;
+    http2_max_concurrent_streams 256;
+    client_body_temp_path {folder}/files; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    ssl_certificate {folder}/cert.pem;
+    ssl_certificate_key {folder}/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_tickets on;
+    server {{
+        listen 127.0.0.1:{ports[0]};
+        listen 127.0.0.1:{ports[1]} ssl;
+        listen 127.0.0.1:{ports[2]} http2;
+        listen 127.0.0.1:{ports[3]} ssl http2;
+        location = /fixed {{ default_type application/json; return 200 '{body}'; }}
+        location /files/ {{ root {folder}; dav_methods PUT; client_max_body_size 2g; }}
+    }}
+}}
+"""
+
+# h2o answers from a file that it keeps open; both protocols on each port.
+H2O = """
+num-threads: 1
+pid-file: {folder}/h2o.pid
+error-log: {folder}/h2o.err
+http2-max-concurrent-requests-per-connection: 256
+hosts:
+  "default":
+    listen:
+      host: 127.0.0.1
+      port: {ports[0]}
+    listen:
+      host: 127.0.0.1
+      port: {ports[1]}
+      ssl:
+        certificate-file: {folder}/cert.pem
+        key-file: {folder}/key.pem
+    paths:
+      "/files":
+        file.dir: {folder}/files
 """
 
 # The same item, the same kind of token, the same checks, on uvloop and httptools. The path operation is a plain `def`, as FastAPI's documentation says for
@@ -73,6 +125,18 @@ def write_nginx(folder, port, body='{"status":"ok"}'):
     path = pathlib.Path(folder) / "nginx.conf"
     path.write_text(NGINX.format(folder=folder, port=port, body=body))
     return ["nginx", "-e", f"{folder}/nginx.err", "-p", str(folder), "-c", str(path)]
+
+
+def write_nginx_engine(folder, ports, body):
+    path = pathlib.Path(folder) / "nginx-engine.conf"
+    path.write_text(NGINX_ENGINE.format(folder=folder, ports=ports, body=body))
+    return ["nginx", "-e", f"{folder}/nginx-engine.err", "-p", str(folder), "-c", str(path)]
+
+
+def write_h2o(folder, ports):
+    path = pathlib.Path(folder) / "h2o.yaml"
+    path.write_text(H2O.format(folder=folder, ports=ports))
+    return ["h2o", "-m", "worker", "-c", str(path)]
 
 
 def write_fastapi(folder, port, rows):

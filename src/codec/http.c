@@ -43,12 +43,14 @@ static dx_field_id candidate(dx_slice name) {
         return DX_FIELD_EXPECT;
     case KEY(6, 'o'):
         return DX_FIELD_ORIGIN;
+    case KEY(5, 'r'):
+        return DX_FIELD_RANGE;
     case KEY(6, 'p'):
         return DX_FIELD_PREFER;
     case KEY(7, 'u'):
         return DX_FIELD_UPGRADE;
     case KEY(8, 'i'):
-        return DX_FIELD_IF_MATCH;
+        return (name.data[3] | 0x20) == 'r' ? DX_FIELD_IF_RANGE : DX_FIELD_IF_MATCH;
     case KEY(10, 'c'):
         return DX_FIELD_CONNECTION;
     case KEY(10, 'u'):

@@ -37,9 +37,11 @@ dx_method dx_method_parse(dx_slice name);
     X(IF_MATCH, "if-match") \
     X(IF_MODIFIED_SINCE, "if-modified-since") \
     X(IF_NONE_MATCH, "if-none-match") \
+    X(IF_RANGE, "if-range") \
     X(IF_UNMODIFIED_SINCE, "if-unmodified-since") \
     X(ORIGIN, "origin") \
     X(PREFER, "prefer") \
+    X(RANGE, "range") \
     X(REQUEST_METHOD, "access-control-request-method") \
     X(REQUEST_HEADERS, "access-control-request-headers") \
     X(TE, "te") \

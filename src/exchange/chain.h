@@ -52,7 +52,9 @@ struct dx_operation {
     // Of a DX_BODY_WHOLE operation: so many bytes are kept in memory, and a larger body (up to the cap) goes to a temporary file: the
     // handler finds it in request.spilled, and request.body is empty. 0: all of it in memory, refused over the cap.
     uint64_t spool;
-    bool reflects_secrets; // the answer may hold a secret beside what the caller sent: never compressed (BREACH, CVE-2013-3587)
+    bool any_type;           // its answers are not JSON: Accept is the handler's to look at
+    dx_slice content_policy; // Content-Security-Policy of its answers; NULL data: the server's, empty: none
+    bool reflects_secrets;   // the answer may hold a secret beside what the caller sent: never compressed (BREACH, CVE-2013-3587)
     dx_handler handler;
     const void *conf; // the handler's
     // Adds what this operation says of itself to its OpenAPI 3.1 Operation Object (summary, tags, parameters, requestBody, responses,

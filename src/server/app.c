@@ -225,7 +225,6 @@ static dx_status build(dx_app *app, const dx_app_options *options, dx_diags *dia
     if (status != DX_OK) return status;
     if (!app->offline && !options->process) dx_app_activate(app);
     if ((status = prepare_store(app, diags)) != DX_OK) return status;
-    dx_edge_init(&app->docs_edge, &app->settings, dx_docs_policy);
     dx_edge_init(&app->edge, &app->settings,
                  app->settings.security_headers ? DX_SLICE("default-src 'none'; frame-ancestors 'none'") : (dx_slice){NULL, 0});
     if ((status = build_features(app, diags)) == DX_OK) status = add_own_operations(app);

@@ -28,14 +28,23 @@ static chain_list new_list(dx_app *app) {
 }
 
 static bool answers_json(const dx_operation *operation) {
-    return operation->describe && operation->method != DX_DELETE;
+    return operation->describe && !operation->any_type && operation->method != DX_DELETE;
+}
+
+// What the edge adds to an operation's answers: the server's, or with a policy of its own.
+static const dx_edge *edge_of(dx_app *app, const dx_operation *operation) {
+    if (!operation->content_policy.data) return &app->edge;
+    dx_edge *edge = DX_ARENA_NEW(app->arena, dx_edge);
+    if (edge) dx_edge_init(edge, &app->settings, operation->content_policy);
+    return edge;
 }
 
 static dx_status build(dx_app *app, dx_operation *operation) {
     chain_list list = new_list(app);
     if (!list.items) return DX_NO_MEMORY;
-    bool docs = dx_slice_equal(operation->path, DX_SLICE("/docs")) || dx_slice_starts(operation->path, DX_SLICE("/docs/"));
-    add_edge(&list, app, docs ? &app->docs_edge : &app->edge);
+    const dx_edge *edge = edge_of(app, operation);
+    if (!edge) return DX_NO_MEMORY;
+    add_edge(&list, app, edge);
     if (!dx_health_is_bare(operation)) {
         add_stage(&list, app, DX_STAGE_IDENTIFY);
         if (!operation->access.is_public) add(&list, &dx_access_filter, &operation->access);

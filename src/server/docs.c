@@ -21,6 +21,7 @@ static dx_status add_asset(dx_app *app, const dx_docs_asset *asset) {
                                 .path = asset->path,
                                 .handler = dx_document_answer,
                                 .conf = document,
+                                .content_policy = dx_docs_policy,
                                 .access = {.is_public = true}};
     return dx_app_add_operation(app, operation);
 }
@@ -34,6 +35,9 @@ static dx_verdict lead_to_page(const void *conf, dx_exchange *x) {
 }
 
 static dx_status add_lead(dx_app *app, dx_slice path) {
+    bool front = dx_slice_equal(path, DX_SLICE("/"));
+    for (size_t i = 0; front && i < app->operations.count; i++) // a feature may have taken it
+        if (dx_slice_equal(((dx_operation **)app->operations.items)[i]->path, DX_SLICE("/{path*}"))) return DX_OK;
     dx_operation *operation = DX_ARENA_NEW(app->arena, dx_operation);
     if (!operation) return DX_NO_MEMORY;
     *operation = (dx_operation){.id = path, .method = DX_GET, .path = path, .handler = lead_to_page, .access = {.is_public = true}};

@@ -148,7 +148,7 @@ struct dx_app {
     dx_list schemas, schemes; // dx_named_schema
     dx_map schema_names;      // of `schemas`
     dx_router *router;
-    dx_edge edge, docs_edge;
+    dx_edge edge;
     dx_chain unmatched, misread; // for 404, 405 and OPTIONS; for a path that can't be decoded
     dx_document openapi;
     struct dx_docs *docs;

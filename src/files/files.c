@@ -1,0 +1,91 @@
+// The feature's row of functions: reads the section, opens the folders, gives each mount its operations.
+#include "files/files.h"
+
+#include <unistd.h>
+
+#include "files/parts.h"
+
+static const dx_section *const sections[] = {&dx_files_section, NULL};
+
+static void close_folders(dx_files *files) {
+    for (size_t i = 0; i < files->count; i++)
+        if (files->mounts[i].root >= 0) (void)close(files->mounts[i].root);
+    files->count = 0;
+}
+
+static dx_status load(void **state, dx_app *app, dx_diags *diags) {
+    if (!dx_app_section(app, "files")) return DX_OK;
+    dx_files *files = DX_ARENA_NEW(dx_app_arena(app), dx_files);
+    if (!files) return DX_NO_MEMORY;
+    files->app = app;
+    dx_status status = dx_files_settings_read(files, diags);
+    if (status != DX_OK)
+        close_folders(files);
+    else
+        *state = files;
+    return status;
+}
+
+// One row an operation.
+static const struct route {
+    const char *verb;
+    dx_method method;
+    dx_body_mode body;
+    dx_handler handler;
+    bool writes;
+} routes[DX_FILES_OPERATIONS] = {
+    [DX_FILES_READ] = {"read", DX_GET, DX_BODY_NONE, dx_files_read, false},
+    [DX_FILES_WRITE] = {"write", DX_PUT, DX_BODY_STREAM, dx_files_write, true},
+    [DX_FILES_REMOVE] = {"delete", DX_DELETE, DX_BODY_NONE, dx_files_remove, true},
+
+};
+
+static dx_status add_operation(dx_mount *mount, size_t at) {
+    const struct route *route = &routes[at];
+    dx_arena *arena = dx_app_arena(mount->app);
+    dx_operation *operation = &mount->operations[at];
+    *operation = (dx_operation){.method = route->method,
+                                .body = route->body,
+                                .body_cap = route->writes ? mount->upload_cap : 0,
+                                .handler = route->handler,
+                                .conf = mount,
+                                .describe = dx_files_describe,
+                                .access = route->writes ? mount->upload_access : mount->access,
+                                .any_type = !route->writes,
+                                .content_policy = mount->policy};
+    operation->id = dx_arena_printf(arena, "files.%s:%s%.*s", route->verb, mount->prefix.size ? "" : "/", DX_SLICE_ARG(mount->prefix));
+    operation->path = dx_arena_printf(arena, "%.*s/{path*}", DX_SLICE_ARG(mount->prefix));
+    if (!operation->id.data || !operation->path.data) return DX_NO_MEMORY;
+    if (!operation->content_policy.data) operation->content_policy = DX_SLICE("");
+    return dx_app_add_operation(mount->app, operation);
+}
+
+// The folder's path without its "/".
+static dx_status add_bare(dx_mount *mount) {
+    if (!mount->prefix.size) return DX_OK;
+    mount->bare = mount->operations[DX_FILES_READ];
+    mount->bare.id = mount->bare.path = mount->prefix;
+    mount->bare.describe = NULL;
+    return dx_app_add_operation(mount->app, &mount->bare);
+}
+
+static dx_status build(void *state, dx_app *app, dx_diags *diags) {
+    dx_files *files = state;
+    (void)app, (void)diags;
+    for (size_t i = 0; files && i < files->count; i++) {
+        dx_mount *mount = &files->mounts[i];
+        for (size_t at = 0; at < (mount->uploads ? DX_FILES_FORM : 1); at++) {
+            dx_status status = add_operation(mount, at);
+            if (status != DX_OK) return status;
+        }
+        dx_status status = add_bare(mount);
+        if (status != DX_OK) return status;
+    }
+    return DX_OK;
+}
+
+static void stop(void *state) {
+    if (state) close_folders(state);
+}
+
+const dx_feature dx_files_feature = {.name = "files", .sections = sections, .load = load, .build = build, .stop = stop};
