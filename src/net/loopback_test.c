@@ -150,7 +150,7 @@ static void every_failed_allocation_costs_no_more_than_its_connection(void **sta
     s.on_end = answer_hello;
     for (uint64_t n = 1;; n++) {
         dx_loopback *client = NULL;
-        s.begun = s.closed = 0;
+        stage_forget(&s);
         dx_memory_fail_at(n, false);
         dx_status status = dx_loopback_connect(&client, s.listener, "unix");
         if (status == DX_OK) {
@@ -165,7 +165,6 @@ static void every_failed_allocation_costs_no_more_than_its_connection(void **sta
         assert_int_equal(s.begun, s.closed);
         dx_loopback_destroy(client);
         stage_settle(&s);
-        for (size_t i = 0; i < s.begun; i++) dx_buffer_deinit(&s.actors[i].body);
     }
 }
 

@@ -144,10 +144,16 @@ void stage_close(stage *s) {
     dx_loop_destroy(s->loop);
     assert_int_equal(s->begun, s->closed);
     assert_int_equal(count_open(), s->descriptors);
+    stage_forget(s);
+}
+
+void stage_forget(stage *s) {
+    assert_int_equal(s->begun, s->closed);
     for (size_t i = 0; i < s->begun; i++) {
         dx_buffer_deinit(&s->actors[i].body);
         dx_buffer_deinit(&s->actors[i].trailers);
     }
+    s->begun = s->closed = 0;
 }
 
 void stage_send(stage *s, const char *text) {

@@ -57,6 +57,7 @@ void stage_await_text(stage *s, const char *text);
 void stage_await_bytes(stage *s, size_t bytes);
 const char *stage_received(stage *s); // NUL-terminated; for text
 void stage_take(stage *s);            // all that is received
+void stage_forget(stage *s);          // the actors so far, whose streams are closed
 void actor_respond(actor *a, const char *body);
 
 #endif
