@@ -2,12 +2,15 @@
 // readahead, as pages come in by runs; a hole in one that this misses costs a short wait and no more.
 //
 // What a pool thread has fetched is trusted up to its end: pages dropped again since then are so rare that reading them anew beats
-// asking twice, and file systems that cannot be asked (EOPNOTSUPP) are served the same way.
+// asking twice. File systems that cannot be asked (EOPNOTSUPP: overlayfs, network ones) are served the same way, but for those that have no
+// disk at all.
 #include "net/file_body.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -126,7 +129,6 @@ static void on_again(dx_timer *timer) {
 }
 
 static ssize_t fetch(dx_file_body *file) {
-    if (file->fetching) return DX_FILE_WAIT;
     file->fetching = true;
     file->fetch_from = file->offset;
     file->fetch_to = file->offset + (file->left < DX_FILE_CHUNK ? file->left : DX_FILE_CHUNK);
@@ -145,44 +147,67 @@ static ssize_t read_now(const dx_file_body *file, char *to, size_t size, int64_t
     return got;
 }
 
-static bool must_fetch(ssize_t got) {
-    return got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL);
+static bool lies_in_memory(const dx_file_body *file) {
+    struct statfs system;
+    return fstatfs(file->fd, &system) == 0 && (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+}
+
+// After an answer of read_now: whether a pool thread is needed. On a file system without a disk it is not, from now on.
+static bool must_fetch(dx_file_body *file, ssize_t got) {
+    if (got >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)) return false;
+    if (errno == EOPNOTSUPP && lies_in_memory(file)) file->trusted = file->offset + file->left;
+    return true;
 }
 
 ssize_t dx_file_body_read(dx_file_body *file, char *to, size_t size) {
     if (file->failed) return DX_FILE_FAILED;
+    if (file->fetching) return DX_FILE_WAIT;
     if ((int64_t)size > file->left) size = (size_t)file->left;
-    int64_t known = file->trusted - file->offset;
-    if (known > 0 && (int64_t)size > known) size = (size_t)known;
-    ssize_t got = read_now(file, to, size, file->offset, known > 0 ? 0 : RWF_NOWAIT);
-    if (must_fetch(got) && known <= 0) return fetch(file);
-    if (got <= 0) {
-        file->failed = true;
-        return DX_FILE_FAILED;
+    ssize_t got = -1;
+    bool known = file->trusted > file->offset;
+    if (!known) {
+        got = read_now(file, to, size, file->offset, RWF_NOWAIT);
+        if (must_fetch(file, got)) {
+            known = file->trusted > file->offset;
+            if (!known) return fetch(file);
+        }
     }
+    if (known) {
+        int64_t most = file->trusted - file->offset;
+        got = read_now(file, to, (int64_t)size < most ? size : (size_t)most, file->offset, 0);
+    }
+    file->failed = got <= 0;
+    if (file->failed) return DX_FILE_FAILED;
+    if (file->fetching) return DX_FILE_WAIT;
     dx_file_body_skip(file, (size_t)got);
     return got;
 }
 
-static ssize_t probe(const dx_file_body *file, int64_t offset) {
+// Whether the first and the last byte from `file->trusted` to `next` are in memory: as read_now.
+static ssize_t probe(const dx_file_body *file, int64_t next) {
     char byte;
-    return read_now(file, &byte, 1, offset, RWF_NOWAIT);
+    ssize_t first = read_now(file, &byte, 1, file->trusted, RWF_NOWAIT);
+    return first > 0 ? read_now(file, &byte, 1, next - 1, RWF_NOWAIT) : first;
 }
 
 ssize_t dx_file_body_resident(dx_file_body *file, size_t most) {
     if (file->failed) return DX_FILE_FAILED;
+    if (file->fetching) return DX_FILE_WAIT;
     if ((int64_t)most > file->left) most = (size_t)file->left;
     int64_t end = file->offset + (int64_t)most;
     while (file->trusted < end) {
-        ssize_t first = probe(file, file->trusted);
         int64_t next = file->trusted + PROBE_STEP < end ? file->trusted + PROBE_STEP : end;
-        ssize_t last = first > 0 ? probe(file, next - 1) : first;
-        if (last > 0) {
+        ssize_t there = probe(file, next);
+        if (there > 0) {
             file->trusted = next;
             continue;
         }
         if (file->trusted > file->offset) break; // what is there goes first
-        return must_fetch(last) ? fetch(file) : DX_FILE_FAILED;
+        if (!must_fetch(file, there)) {
+            file->failed = true;
+            return DX_FILE_FAILED;
+        }
+        if (file->trusted == file->offset) return fetch(file);
     }
     return (ssize_t)((file->trusted < end ? file->trusted : end) - file->offset);
 }

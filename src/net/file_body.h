@@ -24,7 +24,7 @@ int64_t dx_file_body_left(const dx_file_body *file); // bytes not read or skippe
 // Reads up to `size` bytes off the front; or one of the two above.
 ssize_t dx_file_body_read(dx_file_body *file, char *to, size_t size);
 // How many bytes at the front, up to `most`, are in memory now; or one of the two above. Then sendfile may be called with the file and the
-// offset, and dx_file_body_skip with what it took.
+// offset, and dx_file_body_skip with what it took; when that is nothing, the file has become shorter.
 ssize_t dx_file_body_resident(dx_file_body *file, size_t most);
 int dx_file_body_fd(const dx_file_body *file);
 int64_t dx_file_body_offset(const dx_file_body *file);

@@ -169,6 +169,10 @@ void stage_settle(stage *s) {
     (void)dx_loopback_run(s->client, never, NULL, QUIET);
 }
 
+void stage_run(stage *s, bool (*until)(void *ctx), void *ctx) {
+    assert_true(dx_loopback_run(s->client, until, ctx, PATIENCE));
+}
+
 typedef struct goal {
     stage *stage;
     const size_t *counter;

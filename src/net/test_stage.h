@@ -46,6 +46,8 @@ void stage_open(stage *s, const dx_http_limits *limits); // NULL: the defaults, 
 void stage_close(stage *s);
 void stage_connect(stage *s); // another client; the one before is destroyed
 void stage_send(stage *s, const char *text);
+// Runs it until `until` says true; fails the test when it does not.
+void stage_run(stage *s, bool (*until)(void *ctx), void *ctx);
 // Runs the loop until all is quiet: nothing has happened for a moment.
 void stage_settle(stage *s);
 // Runs it until `*counter` is at least `least`; fails the test when that does not come.
