@@ -1,6 +1,7 @@
 // What a head says. llhttp has vouched for every byte's place in the grammar; this reads the lines again from the raw head, which is one
 // scan by memchr, and holds them against the rules that llhttp leaves to its user.
 #include "net/http1_parser.h"
+#include "net/target.h"
 
 static dx_status bad(dx_http1_parser *parser, const char *reason) {
     return dx_http1_refuse(parser, DX_BAD_REQUEST, reason);
@@ -15,40 +16,11 @@ static bool take_line(dx_slice *rest, dx_slice *line) {
     return !memchr(line->data, '\r', line->size);
 }
 
-#define URI       1 // may stand in a request target: printable ASCII but for "#", as lenient as clients are sloppy
-#define AUTHORITY 2 // may stand in `host[:port]` as RFC 3986 section 3.2 has it, names and addresses not told apart
-static const uint8_t classes[256] = {
-    ['!'] = URI | AUTHORITY,
-    ['"'] = URI,
-    ['$' ... '%'] = URI | AUTHORITY,
-    ['&' ... '.'] = URI | AUTHORITY,
-    ['/'] = URI,
-    ['0' ... ';'] = URI | AUTHORITY,
-    ['<'] = URI,
-    ['='] = URI | AUTHORITY,
-    ['>' ... '@'] = URI,
-    ['A' ... '['] = URI | AUTHORITY,
-    ['\\'] = URI,
-    [']'] = URI | AUTHORITY,
-    ['^'] = URI,
-    ['_'] = URI | AUTHORITY,
-    ['`'] = URI,
-    ['a' ... 'z'] = URI | AUTHORITY,
-    ['{' ... '}'] = URI,
-    ['~'] = URI | AUTHORITY,
-};
-
-static bool is_all(dx_slice text, uint8_t class) {
-    uint8_t all = class;
-    for (size_t i = 0; i < text.size; i++) all &= classes[(unsigned char)text.data[i]];
-    return all != 0;
-}
-
 // RFC 9112 section 3.2: origin-form, absolute-form (reduced to what origin-form would say, its authority kept for Host) or `*`.
 static dx_status read_target(dx_http1_parser *parser, dx_request_head *out, dx_slice *authority) {
     dx_slice rest = out->target;
     if (out->target.size > parser->limits->target_bytes) return dx_http1_refuse(parser, DX_URI_TOO_LONG, "the request target is too long");
-    if (!is_all(rest, URI)) return bad(parser, "the request target is malformed");
+    if (!dx_target_is_uri(rest)) return bad(parser, "the request target is malformed");
     if (rest.data[0] != '/') {
         if (dx_slice_equal(rest, DX_SLICE("*"))) {
             if (out->method != DX_OPTIONS) return bad(parser, "only OPTIONS may ask for *");
@@ -63,16 +35,11 @@ static dx_status read_target(dx_http1_parser *parser, dx_request_head *out, dx_s
         size_t end = 0;
         while (end < rest.size && rest.data[end] != '/' && rest.data[end] != '?') end++;
         *authority = dx_slice_of(rest.data, end);
-        if (end == 0 || !is_all(*authority, AUTHORITY)) return bad(parser, "the request target's authority is malformed");
+        if (end == 0 || !dx_target_is_authority(*authority)) return bad(parser, "the request target's authority is malformed");
         rest = dx_slice_of(rest.data + end, rest.size - end);
     }
-    const char *mark = rest.size ? memchr(rest.data, '?', rest.size) : NULL;
-    size_t path_size = mark ? (size_t)(mark - rest.data) : rest.size;
-    out->query = mark ? dx_slice_of(mark + 1, rest.size - path_size - 1) : dx_slice_of(NULL, 0);
-    if (path_size)
-        out->path = dx_slice_of(rest.data, path_size);
-    else
-        out->path = out->method == DX_OPTIONS && !mark ? DX_SLICE("*") : DX_SLICE("/");
+    dx_target_split(rest, out);
+    if (rest.size == 0 && out->method == DX_OPTIONS) out->path = DX_SLICE("*");
     return DX_OK;
 }
 
@@ -170,7 +137,7 @@ static void note_field(framing *seen, dx_field *field) {
 
 static dx_status check_framing(dx_http1_parser *parser, const framing *seen) {
     if (seen->hosts > 1 || (seen->hosts == 0 && !parser->http10)) return bad(parser, seen->hosts ? "Host is repeated" : "Host is missing");
-    if (seen->hosts && !is_all(seen->host->value, AUTHORITY)) return bad(parser, "Host is malformed");
+    if (seen->hosts && !dx_target_is_authority(seen->host->value)) return bad(parser, "Host is malformed");
     if (seen->lengths > 1) return bad(parser, "Content-Length is repeated");
     if (seen->lengths && seen->codings) return bad(parser, "both Content-Length and Transfer-Encoding");
     if (seen->codings && parser->http10) return bad(parser, "HTTP/1.0 has no Transfer-Encoding");

@@ -82,9 +82,17 @@ typedef struct dx_http_limits {
     uint32_t body_rate;             // 500 bytes a second on average, once body_stall has passed; of an answer, once write_stall has
     dx_nanos write_stall;           // 30 s without the peer taking a byte
     uint64_t body_bytes;            // 1 GiB: no Content-Length over it is taken; owners set smaller caps themselves
+    // HTTP/2 alone:
+    uint32_t streams; // 128 of a connection at once
+    uint32_t controls; // 1000 frames that bring nothing (PING, SETTINGS, empty DATA …) beyond what honest traffic has; a tenth comes back a
+                       // second
+    uint32_t resets; // 200 streams that end without an answer, beyond as many that have one; likewise
 } dx_http_limits;
 #define DX_HTTP_LIMITS_INIT                                                                                                                \
-    { 16384, 100, 8192, 1000000, 20000, 64, 10 * DX_SECOND, 75 * DX_SECOND, 30 * DX_SECOND, 500, 30 * DX_SECOND, 1ULL << 30 }
+    {                                                                                                                                      \
+        16384, 100, 8192, 1000000, 20000, 64, 10 * DX_SECOND, 75 * DX_SECOND, 30 * DX_SECOND, 500, 30 * DX_SECOND, 1ULL << 30, 128, 1000,  \
+            200                                                                                                                            \
+    }
 
 typedef struct dx_listener_options {
     dx_http_limits limits;

@@ -10,6 +10,7 @@
 #include "net/address.h"
 #include "net/gate.h"
 #include "net/http1.h"
+#include "net/http2.h"
 #include "net/proxy_header.h"
 #include "net/tls.h"
 
@@ -284,6 +285,7 @@ static void free_listener(dx_listener *listener) {
     }
     if (listener->reserve >= 0) (void)close(listener->reserve);
     dx_memory_free(listener->tls_desk);
+    dx_http2_shared_destroy(listener->http2_shared);
     dx_memory_free(listener->input);
     dx_memory_free(listener->output);
     dx_memory_free(listener);
@@ -301,6 +303,7 @@ dx_status dx_listener_start(dx_listener **out, dx_loop *loop, const dx_listener_
     if (!listener) return DX_NO_MEMORY;
     listener->loop = loop;
     listener->options = *options;
+    listener->http2 = &dx_http2_protocol;
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     listener->task.run = run_task;
     listener->input = dx_memory_alloc(DX_INPUT_SIZE);

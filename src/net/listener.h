@@ -26,7 +26,8 @@ typedef struct dx_doorway {
 struct dx_listener {
     dx_loop *loop;
     dx_listener_options options;
-    const dx_protocol *http2; // NULL: HTTP/2 is refused
+    const dx_protocol *http2;             // NULL: HTTP/2 is refused
+    struct dx_http2_shared *http2_shared; // what its connections share; NULL until there was one
     dx_doorway *doorways;
     int reserve;         // a descriptor to give up when there are no more, so that a connection can be taken and closed
     size_t connections;  // alive

@@ -34,6 +34,7 @@ struct dx_stream {
     uint64_t bytes;            // of the response, written so far
     uint32_t unconsumed;       // bytes of the body that the owner has been given and not said dx_stream_consume for
     dx_file_body *file;        // the response's body, answered with dx_stream_respond_file; NULL: none
+    void *protocol_state;      // the protocol's own, if it needs any
     const dx_fields *trailers; // to be sent; NULL: none
     bool began;                // the owner knows of it, so `closed` is due
     bool begun;                // dx_stream_begin was called
