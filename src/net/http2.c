@@ -243,8 +243,8 @@ static void rest(dx_connection *c) {
 // Streams whose peers owe bytes of a request, or room for a response, for too long.
 static void time_out_streams(dx_http2 *h, dx_nanos now) {
     for (dx_http2_stream *st; (st = first_upload(h)) && st->since + limits_of(h)->body_stall <= now;) {
-        dx_http2_stream_fail(st, DX_REQUEST_TIMEOUT, DX_REQUEST_TIMEOUT, "the body did not come");
         dx_http2_unlink(&st->upload);
+        dx_http2_stream_fail(st, DX_REQUEST_TIMEOUT, DX_REQUEST_TIMEOUT, "the body did not come");
     }
     for (dx_http2_stream *st; (st = first_sending(h)) && st->send_since + limits_of(h)->write_stall <= now;) {
         if (dx_http2_stalled(st, now)) {

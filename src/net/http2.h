@@ -170,6 +170,8 @@ bool dx_http2_settle(dx_http2 *h);
 dx_http2_stream *dx_http2_stream_create(dx_http2 *h, int32_t id);
 // The stream is over, answered whole or not.
 void dx_http2_stream_close(dx_http2_stream *st);
+// Likewise for us, while nghttp2 goes on with it.
+void dx_http2_stream_leave(dx_http2_stream *st);
 // The stream is over but for its owner, who hears of it in dx_http2_settle.
 void dx_http2_stream_lose(dx_http2_stream *st);
 // The request cannot be completed: its owner is told `why`, and the client, where a response is still possible, `shown`.

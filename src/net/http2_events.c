@@ -11,9 +11,9 @@ static const dx_stream_ops *ops_of(const dx_http2_stream *st) {
     return st->stream->listener->options.ops;
 }
 
-// Whether there is an owner who hears of the request.
+// Whether there is an owner who hears of the request; a tunnel's does so when it has said its last word, too.
 static bool listens(const dx_http2_stream *st) {
-    return st->stream->began && !st->stream->answered && !st->lost;
+    return st->stream->began && !st->lost && (!st->stream->answered || (st->stream->tunnel && !st->dropped));
 }
 
 // --- a stream's state ------------------------------------------------------------------------------------------------------
@@ -70,6 +70,11 @@ void dx_http2_stream_close(dx_http2_stream *st) {
     }
 }
 
+void dx_http2_stream_leave(dx_http2_stream *st) {
+    (void)nghttp2_session_set_stream_user_data(st->h->session, st->id, NULL);
+    dx_http2_stream_close(st);
+}
+
 static void end_lost(dx_http2_stream *st) {
     dx_stream *stream = st->stream;
     if (!stream->began || stream->answered)
@@ -92,7 +97,8 @@ bool dx_http2_settle(dx_http2 *h) {
 void dx_http2_stream_watch(dx_http2_stream *st) {
     dx_http2 *h = st->h;
     bool told_to_wait = st->expects && !st->continued && st->body == 0;
-    bool owed = !st->heard && !st->trailing && listens(st) && !told_to_wait && !st->stream->tunnel && st->counted < DX_BODY_WINDOW / 2;
+    bool open_end = st->stream->tunnel && !st->whole; // an open tunnel may be silent; when we have ended, the peer has to
+    bool owed = !st->heard && !st->trailing && listens(st) && !told_to_wait && !open_end && st->counted < DX_BODY_WINDOW / 2;
     dx_nanos now = dx_http2_now(h);
     if (!owed) {
         if (st->upload.next) st->since = now;
@@ -109,6 +115,11 @@ void dx_http2_stream_fail(dx_http2_stream *st, dx_status why, dx_status shown, c
     dx_stream *stream = st->stream;
     st->why = why;
     dx_http2_unlink(&st->upload);
+    if (st->whole) { // a tunnel that we have ended
+        if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR) != 0) h->connection->broken = true;
+        dx_http2_stream_leave(st);
+        return;
+    }
     if (!listens(st) || stream->begun) {
         dx_http2_reset(st, NGHTTP2_CANCEL);
         return;

@@ -312,8 +312,10 @@ static void sent_whole(dx_http2_stream *st) {
     st->whole = true;
     dx_http2_guard_answer(st->h);
     if (DX_LIKELY(st->heard)) return;
-    (void)nghttp2_session_set_stream_user_data(st->h->session, st->id, NULL);
-    dx_http2_stream_close(st);
+    if (st->stream->tunnel)
+        dx_http2_stream_watch(st); // its other side is somebody's
+    else
+        dx_http2_stream_leave(st);
 }
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
@@ -406,8 +408,8 @@ static void file_ready(dx_stream *stream) {
 static void begin(dx_stream *stream, const dx_response_head *head) {
     dx_http2_stream *st = dx_http2_stream_of(stream);
     if (st->lost || st->dropped) return;
-    shape as = shape_of(stream, head, -1);
-    if (stream->tunnel) as = (shape){.status = 200, .length = -1, .body = true};
+    shape as = {.status = 200, .length = -1};
+    if (!stream->tunnel) as = shape_of(stream, head, -1);
     as.body = true; // without content, too: the owner's last word ends it
     submit(st, head->fields, &as);
     dx_http2_stream_watch(st);
