@@ -51,6 +51,8 @@ static dx_field_id candidate(dx_slice name) {
         return DX_FIELD_UPGRADE;
     case KEY(8, 'i'):
         return (name.data[3] | 0x20) == 'r' ? DX_FIELD_IF_RANGE : DX_FIELD_IF_MATCH;
+    case KEY(9, 'f'):
+        return DX_FIELD_FORWARDED;
     case KEY(10, 'c'):
         return DX_FIELD_CONNECTION;
     case KEY(10, 'u'):
@@ -71,10 +73,14 @@ static dx_field_id candidate(dx_slice name) {
         return DX_FIELD_ACCEPT_ENCODING;
     case KEY(15, 'i'):
         return DX_FIELD_IDEMPOTENCY_KEY;
+    case KEY(15, 'x'):
+        return DX_FIELD_X_FORWARDED_FOR;
     case KEY(16, 'c'):
         return DX_FIELD_CONTENT_ENCODING;
     case KEY(17, 'i'):
         return DX_FIELD_IF_MODIFIED_SINCE;
+    case KEY(17, 'x'):
+        return DX_FIELD_X_FORWARDED_PROTO;
     case KEY(17, 't'):
         return DX_FIELD_TRANSFER_ENCODING;
     case KEY(19, 'i'):

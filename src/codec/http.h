@@ -32,6 +32,7 @@ dx_method dx_method_parse(dx_slice name);
     X(COOKIE, "cookie") \
     X(DATE, "date") \
     X(EXPECT, "expect") \
+    X(FORWARDED, "forwarded") \
     X(HOST, "host") \
     X(IDEMPOTENCY_KEY, "idempotency-key") \
     X(IF_MATCH, "if-match") \
@@ -49,6 +50,8 @@ dx_method dx_method_parse(dx_slice name);
     X(TRANSFER_ENCODING, "transfer-encoding") \
     X(UPGRADE, "upgrade") \
     X(USER_AGENT, "user-agent") \
+    X(X_FORWARDED_FOR, "x-forwarded-for") \
+    X(X_FORWARDED_PROTO, "x-forwarded-proto") \
     X(X_REQUEST_ID, "x-request-id")
 // clang-format on
 typedef enum dx_field_id {

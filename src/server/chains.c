@@ -15,14 +15,23 @@ static void add_stage(chain_list *list, const dx_app *app, dx_stage stage) {
     for (size_t i = 0; i < app->filters[stage].count; i++) list->items[list->count++] = filters[i];
 }
 
+static bool redirects(const dx_settings *settings) {
+    for (size_t i = 0; i < settings->listen_count; i++) {
+        if (settings->listens[i].redirect) return true;
+    }
+    return false;
+}
+
 static void add_edge(chain_list *list, const dx_app *app, const dx_edge *edge) {
-    if (edge->count || edge->request_id) add(list, &dx_edge_filter, edge);
+    if (edge->count || edge->request_id || edge->hsts.size) add(list, &dx_edge_filter, edge);
+    if (app->settings.gate.proxies) add(list, &dx_forwarded_filter, &app->settings);
+    if (redirects(&app->settings)) add(list, &dx_redirect_filter, &app->settings);
     if (app->settings.cors.origin_count) add(list, &dx_cors_filter, &app->settings.cors);
     add_stage(list, app, DX_STAGE_EDGE);
 }
 
 static chain_list new_list(dx_app *app) {
-    size_t most = 8;
+    size_t most = 12;
     for (int stage = 0; stage < DX_STAGES; stage++) most += app->filters[stage].count;
     return (chain_list){DX_ARENA_ARRAY(app->arena, dx_filter, most), 0};
 }
@@ -47,6 +56,7 @@ static dx_status build(dx_app *app, dx_operation *operation) {
     add_edge(&list, app, edge);
     if (!dx_health_is_bare(operation)) {
         add_stage(&list, app, DX_STAGE_IDENTIFY);
+        if (app->settings.tls.client != DX_TLS_CLIENT_NONE) add(&list, &dx_certificate_filter, &app->settings);
         if (!operation->access.is_public) add(&list, &dx_access_filter, &operation->access);
         add_stage(&list, app, DX_STAGE_ADMIT);
         if (answers_json(operation)) add(&list, &dx_accept_filter, NULL);

@@ -70,7 +70,7 @@ static void add_constant(dx_edge *edge, dx_slice name, dx_slice value) {
 }
 
 void dx_edge_init(dx_edge *edge, const dx_settings *settings, dx_slice content_security_policy) {
-    *edge = (dx_edge){.request_id = settings->request_id};
+    *edge = (dx_edge){.request_id = settings->request_id, .hsts = settings->hsts};
     if (settings->security_headers) {
         add_constant(edge, DX_SLICE("x-content-type-options"), DX_SLICE("nosniff"));
         add_constant(edge, DX_SLICE("x-frame-options"), DX_SLICE("DENY"));
@@ -82,6 +82,7 @@ void dx_edge_init(dx_edge *edge, const dx_settings *settings, dx_slice content_s
 static void edge_out(const void *conf, dx_exchange *x) {
     const dx_edge *edge = conf;
     dx_fields *fields = &x->response.fields;
+    if (x->request.secure && edge->hsts.size) dx_exchange_field(x, DX_SLICE("strict-transport-security"), edge->hsts);
     if (DX_LIKELY(fields->capacity - fields->count > edge->count)) {
         memcpy(fields->items + fields->count, edge->fields, edge->count * sizeof(dx_field));
         fields->count += edge->count;

@@ -76,6 +76,10 @@ static void describe(const void *conf, const dx_operation *operation, yyjson_mut
     }
 }
 
+bool dx_health_has(const dx_operation *operation) {
+    return operation->handler == livez || operation->handler == readyz || operation->handler == health;
+}
+
 bool dx_health_is_bare(const dx_operation *operation) {
     return operation->handler == livez || operation->handler == readyz;
 }

@@ -63,6 +63,7 @@ typedef struct dx_settings {
     const dx_certificate_roles *certificate_roles;
     size_t certificate_role_count;
     dx_slice hsts;            // Strict-Transport-Security of answers over TLS; empty: none
+    bool reads_forwarded;     // of trusted proxies: Forwarded, else X-Forwarded-For and -Proto
     dx_gate_rules gate;       // its ranges live as long as the settings; also dx_endpoint's `proxies`
     const char *user, *group; // NULL: as started
 } dx_settings;
@@ -118,6 +119,7 @@ typedef struct dx_edge {
     dx_field fields[DX_SECURITY_FIELD_CAP];
     uint32_t count;
     bool request_id;
+    dx_slice hsts; // over TLS alone; empty: none
 } dx_edge;
 
 typedef struct dx_named_schema {
@@ -180,6 +182,13 @@ dx_status dx_chains_build(dx_app *app, dx_diags *diags) DX_MUST_USE;
 extern const dx_filter_ops dx_edge_filter; // conf: dx_edge
 void dx_edge_init(dx_edge *edge, const dx_settings *settings, dx_slice content_security_policy);
 void dx_trace_take(dx_exchange *x, dx_worker *worker); // sets request_id and trace_id
+// forwarded.c: whom the trusted proxies speak for
+extern const dx_filter_ops dx_forwarded_filter; // conf: dx_settings
+// redirect.c
+extern const dx_filter_ops dx_redirect_filter; // conf: dx_settings
+// certificate_principal.c: behind the features' own IDENTIFY filters
+extern const dx_filter_ops dx_certificate_filter; // conf: dx_settings
+int64_t dx_certificate_number(dx_slice subject);
 // cors.c
 extern const dx_filter_ops dx_cors_filter; // conf: dx_cors
 // access.c
@@ -204,6 +213,7 @@ dx_status dx_openapi_write(const dx_app *app, dx_buffer *out, bool pretty) DX_MU
 extern const dx_slice dx_docs_policy; // Content-Security-Policy
 dx_status dx_docs_add(dx_app *app) DX_MUST_USE;
 void dx_docs_destroy(dx_app *app);
+bool dx_health_has(const dx_operation *operation);     // a health check
 bool dx_health_is_bare(const dx_operation *operation); // a probe that passes no filters but the edge
 
 #endif

@@ -154,6 +154,10 @@ static void take_request(dx_request *request, const dx_request_head *head) {
     request->body_expected = head->content_length != 0;
     request->content_length = head->content_length;
     request->protocol = head->protocol;
+    if (head->tls) {
+        request->certificate_subject = head->tls->client_subject;
+        request->certificate_fingerprint = head->tls->client_fingerprint;
+    }
 }
 
 static void *on_begin(void *ctx, dx_stream *stream, const dx_request_head *head) {

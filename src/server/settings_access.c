@@ -51,6 +51,7 @@ dx_status dx_settings_read_access(dx_settings_reader *r) {
     if (status == DX_OK) status = copy(r, "group", &out->group);
     if (out->group && !out->user)
         dx_settings_complain(r, "name the user too", DX_SLICE("/server/group"), "a group alone would leave the user's rights as they are");
+    out->reads_forwarded = dx_slice_equal(dx_json_member_slice(r->section, "forwarded"), DX_SLICE("forwarded"));
     out->gate.all = out->limits.connections;
     return status;
 }
