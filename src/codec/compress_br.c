@@ -56,9 +56,8 @@ static void destroy_encoder(void *state) {
 }
 
 static void set_up(encoder *e, int level, int64_t size) {
-    static const uint32_t qualities[] = {1, 1, 2, 3, 4, 5, 6, 7, 9, 11};
     uint32_t hint = size < 0 ? 0 : size > INT32_MAX ? INT32_MAX : (uint32_t)size;
-    (void)BrotliEncoderSetParameter(e->state, BROTLI_PARAM_QUALITY, qualities[level]); // all in range: can't fail
+    (void)BrotliEncoderSetParameter(e->state, BROTLI_PARAM_QUALITY, (uint32_t)level); // all in range: can't fail
     (void)BrotliEncoderSetParameter(e->state, BROTLI_PARAM_LGWIN, window_bits(level, size));
     (void)BrotliEncoderSetParameter(e->state, BROTLI_PARAM_SIZE_HINT, hint);
 }

@@ -8,9 +8,9 @@
 #define WINDOW_LOG 23 // 8 MiB
 
 static bool set_up(ZSTD_CCtx *context, int level, int64_t size) {
-    static const int levels[] = {1, 1, 2, 3, 4, 5, 6, 8, 11, 15};
+
     if (ZSTD_isError(ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters))) return false;
-    if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, levels[level]))) return false;
+    if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level))) return false;
     // A stream of unknown size would get a window of megabytes for itself.
     if (size < 0) return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, level < 7 ? 18 : 21));
     if (size > (1 << 20) && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, level < 7 ? 19 : 21))) return false;

@@ -170,6 +170,7 @@ static dx_status add_operation(dx_identity *self, const route *from, dx_slice pr
         .path = path,
         .body = from->has_body ? DX_BODY_WHOLE : DX_BODY_NONE,
         .body_cap = BODY_CAP,
+        .reflects_secrets = from->handler != dx_jwks_handle, // tokens stand beside what the caller sent
         .handler = from->handler,
         .conf = self,
         .describe = dx_identity_describe,

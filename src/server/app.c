@@ -220,6 +220,7 @@ static dx_status add_own_operations(dx_app *app) {
 static dx_status build(dx_app *app, const dx_app_options *options, dx_diags *diags) {
     size_t before = diags->count;
     dx_status status = dx_problem_setup();
+    dx_compress_setup();
     if (status == DX_OK) status = load(app, options, diags);
     if (status == DX_OK && diags->count > before) status = DX_INVALID;
     if (status != DX_OK) return status;

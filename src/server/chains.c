@@ -23,6 +23,7 @@ static bool redirects(const dx_settings *settings) {
 }
 
 static void add_edge(chain_list *list, const dx_app *app, const dx_edge *edge) {
+    if (app->settings.compression.codings) add(list, &dx_compress_filter, &app->settings.compression);
     if (edge->count || edge->request_id || edge->hsts.size) add(list, &dx_edge_filter, edge);
     if (app->settings.gate.proxies) add(list, &dx_forwarded_filter, &app->settings);
     if (redirects(&app->settings)) add(list, &dx_redirect_filter, &app->settings);

@@ -43,6 +43,12 @@ typedef struct dx_certificate_roles {
     size_t count;
 } dx_certificate_roles;
 
+typedef struct dx_compression {
+    unsigned codings; // bits of dx_coding; 0: off
+    int level;
+    uint64_t floor; // bytes of an answer from which on it is worth it
+} dx_compression;
+
 typedef struct dx_settings {
     dx_slice title, version, description, base_path;
     dx_slice store; // relative files are made relative to the definition's folder
@@ -56,6 +62,7 @@ typedef struct dx_settings {
     const char *spool_folder;
     dx_nanos request_time, statement_time, drain;
     dx_cors cors;
+    dx_compression compression;
     const dx_listen_setting *listens;
     size_t listen_count;
     uint16_t redirect_port; // of TLS, for the addresses that redirect
@@ -191,6 +198,9 @@ extern const dx_filter_ops dx_certificate_filter; // conf: dx_settings
 int64_t dx_certificate_number(dx_slice subject);
 // cors.c
 extern const dx_filter_ops dx_cors_filter; // conf: dx_cors
+// compress.c: responses compressed by Accept-Encoding; the outermost filter
+extern const dx_filter_ops dx_compress_filter; // conf: dx_compression
+void dx_compress_setup(void);                  // before threads
 // access.c
 extern const dx_filter_ops dx_access_filter; // conf: dx_access
 extern const dx_filter_ops dx_accept_filter;

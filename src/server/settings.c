@@ -257,6 +257,7 @@ dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definitio
     if (status == DX_OK) status = dx_settings_read_access(&r);
     if (status == DX_OK) status = read_store(&r, options);
     if (status == DX_OK) status = read_cors(&r);
+    if (status == DX_OK) status = dx_settings_read_compression(&r);
     if (status == DX_OK) status = read_spool_folder(&r);
     if (out->limits.body_bytes < out->body_cap) out->limits.body_bytes = out->body_cap;
     if (status == DX_OK && diags->count > before) status = DX_INVALID;
