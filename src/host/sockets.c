@@ -175,7 +175,11 @@ void dx_sockets_abandon(dx_sockets *sockets) {
 
 void dx_app_endpoint(const dx_app *app, size_t listen, dx_endpoint *out) {
     const dx_listen_setting *setting = &app->settings.listens[listen];
-    *out = (dx_endpoint){.fd = -1, .tls = setting->tls ? app->tls : NULL, .proxy_protocol = setting->proxy_protocol, .tag = setting->tag};
+    *out = (dx_endpoint){.fd = -1,
+                         .tls = setting->tls ? app->tls : NULL,
+                         .proxy_protocol = setting->proxy_protocol,
+                         .proxies = app->settings.gate.proxies,
+                         .tag = setting->tag};
 }
 
 static dx_status adopt(dx_host_socket *row, dx_worker *worker, const dx_app *app) {

@@ -37,8 +37,11 @@ dx_status dx_worker_start_features(dx_worker *worker, dx_app *app) {
 static dx_status start_listener(dx_seat *seat) {
     dx_worker *worker = seat->worker;
     const dx_settings *settings = &worker->app->settings;
-    dx_listener_options options = {
-        .limits = settings->limits, .arena_cap = (size_t)settings->arena_cap, .ops = &dx_serve_ops, .ctx = worker};
+    dx_listener_options options = {.limits = settings->limits,
+                                   .arena_cap = (size_t)settings->arena_cap,
+                                   .ops = &dx_serve_ops,
+                                   .ctx = worker,
+                                   .gate = worker->process->gate};
     dx_status status = dx_listener_start(&worker->listener, worker->loop, &options, seat->diags);
     return status == DX_OK ? dx_sockets_adopt(&seat->host->sockets, worker, worker->app) : status;
 }

@@ -1,5 +1,6 @@
 // The process's memory, and how apps count who uses them.
 #include "base/random.h"
+#include "net/gate.h"
 #include "server/parts.h"
 
 #define PROCESS_ARENA_CAP ((size_t)64 << 20)
@@ -9,6 +10,10 @@ dx_status dx_process_create(dx_process **out, unsigned workers) {
     dx_process *process = arena ? DX_ARENA_NEW(arena, dx_process) : NULL;
     dx_worker *all = process ? DX_ARENA_ARRAY(arena, dx_worker, workers) : NULL;
     if (!all) {
+        dx_arena_destroy(arena);
+        return DX_NO_MEMORY;
+    }
+    if (dx_gate_create(&process->gate, &(dx_gate_rules){0}) != DX_OK) {
         dx_arena_destroy(arena);
         return DX_NO_MEMORY;
     }
@@ -40,6 +45,7 @@ void dx_process_release(dx_process *process) {
     if (!process || atomic_fetch_sub(&process->holders, 1) > 1) return;
     dx_process_finish(process);
     dx_tls_tickets_release(process->tickets);
+    dx_gate_destroy(process->gate);
     for (unsigned i = 0; i < process->worker_count; i++) dx_loop_destroy(process->workers[i].loop);
     dx_arena_destroy(process->arena);
 }
@@ -70,4 +76,5 @@ void dx_app_leave(dx_app *app, dx_worker *worker) {
 void dx_app_activate(const dx_app *app) {
     dx_log_level_set(app->settings.log_level);
     dx_problem_show_inside(!app->settings.production);
+    dx_gate_change(app->process->gate, &app->settings.gate);
 }

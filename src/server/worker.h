@@ -53,6 +53,7 @@ struct dx_process {
     dx_slice store_url;
     dx_request_log *log;
     struct dx_tls_tickets *tickets; // NULL: no TLS yet
+    struct dx_gate *gate;           // whom connections of all workers pass
     dx_nanos up_since;
     atomic_bool draining;
     // Set by the host. `vacated`: the last use of an app by its last worker is over; on that worker's thread. `rested`: a drained worker
@@ -72,7 +73,7 @@ void dx_process_release(dx_process *process);
 
 // On the worker's thread: it starts nothing on `app` any more.
 void dx_app_leave(dx_app *app, dx_worker *worker);
-// What an app says of the log and of errors holds from now on: called when workers begin to use it.
+// What an app says of the log, of errors and of who may connect holds from now on: called when workers begin to use it.
 void dx_app_activate(const dx_app *app);
 
 // serve.c, on the worker's thread: tells streams under way to end soon, in order: all of them, because the listener drains; or those that
