@@ -442,6 +442,58 @@ static void reset_tunnel_is_aborted(void **state) {
     }
 }
 
+// --- breaking off at every byte --------------------------------------------------------------------------------------------
+
+static void answer_or_agree(actor *a) {
+    if (a->head.protocol.size) agree(a);
+}
+
+static void answer_by_path(actor *a) {
+    if (a->protocol[0])
+        dx_stream_finish(a->stream);
+    else if (strcmp(a->path, "/s") == 0)
+        stream_with_trailers(a);
+    else
+        actor_respond(a, "ok");
+}
+
+// The client breaks off behind each byte of an exchange, by a reset or by its end, having read much or little; at last it does not.
+static void connection_broken_off_anywhere_leaves_nothing(void **state) {
+    (void)state;
+    static const char *exchanges[] = {
+        GET GET,
+        "POST / HTTP/1.1\r\n" H "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello" GET,
+        "POST /s HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nDigest: x\r\n\r\n" GET,
+        UPGRADE "bytes in the tunnel",
+        DX_HTTP2_PREFACE,
+    };
+    s.on_begin = answer_or_agree;
+    s.on_end = answer_by_path;
+    for (size_t i = 0; i < DX_COUNT_OF(exchanges); i++) {
+        size_t size = strlen(exchanges[i]);
+        for (size_t cut = 0; cut <= size; cut++) {
+            for (int how = 0; how < 4; how++) {
+                stage_forget(&s);
+                stage_connect(&s);
+                if (how & 1) dx_loopback_window(s.client, 60);
+                dx_loopback_send(s.client, dx_slice_of(exchanges[i], cut));
+                (void)dx_loopback_run(s.client, never, NULL, 0);
+                (void)dx_loopback_run(s.client, never, NULL, 0);
+                if (how & 2) {
+                    dx_loopback_end(s.client);
+                    (void)dx_loopback_run(s.client, never, NULL, 0);
+                    dx_loopback_window(s.client, 1000);
+                    stage_await_closed(&s);
+                } else {
+                    stage_connect(&s);
+                    stage_await(&s, &s.closed, s.begun);
+                }
+                assert_int_equal(s.begun, s.closed);
+            }
+        }
+    }
+}
+
 // --- fairness --------------------------------------------------------------------------------------------------------------
 
 static bool enough;
@@ -610,6 +662,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tunnel_whose_peer_does_not_read_is_cut, setup_hasty, teardown),
         cmocka_unit_test_setup_teardown(tunnel_may_be_dropped_at_any_time, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_tunnel_is_aborted, setup, teardown),
+        cmocka_unit_test_setup_teardown(connection_broken_off_anywhere_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(stream_to_a_fast_peer_leaves_others_their_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(every_failed_allocation_costs_no_more_than_its_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(preface_of_http2_changes_the_protocol, setup, teardown),
