@@ -132,13 +132,25 @@ static dx_status join_process(dx_app *app, dx_process *running) {
 }
 
 // Every certificate and key is read anew for each definition. Tickets outlive it, so that clients go on resuming.
+// The room below knows a setting's pointer; here it gets its line.
+static void locate(const dx_app *app, const dx_diags *found, dx_diags *diags) {
+    for (const dx_diag *from = found->first; from; from = from->next) {
+        dx_diag *diag = dx_definition_complain(app->definition, diags, from->pointer, "%.*s", DX_SLICE_ARG(from->message));
+        dx_diag_suggest(diags, diag, from->suggestion);
+    }
+}
+
 static dx_status make_tls(dx_app *app, dx_diags *diags) {
     dx_tls_options options = app->settings.tls;
     dx_status status = DX_OK;
+    dx_diags found;
     if (options.count == 0) return DX_OK;
     if (!app->process->tickets) status = dx_tls_tickets_create(&app->process->tickets);
     options.tickets = app->process->tickets;
-    return status == DX_OK ? dx_tls_create(&app->tls, &options, diags) : status;
+    dx_diags_init(&found, app->arena);
+    if (status == DX_OK) status = dx_tls_create(&app->tls, &options, &found);
+    locate(app, &found, diags);
+    return status;
 }
 
 static dx_status load_features(dx_app *app, dx_diags *diags) {
