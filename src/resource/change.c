@@ -13,7 +13,7 @@
 #include "resource/write.h"
 
 typedef enum change_kind { REPLACE, MERGE, PATCH } change_kind;
-typedef enum change_state { BEGIN, READING, CHECKING, UPDATING } change_state;
+typedef enum change_state { BEGIN, READING, CHECKING, UPDATING, RECORDING } change_state;
 
 typedef struct change {
     change_kind kind;
@@ -142,6 +142,12 @@ static dx_tx_step judge(dx_write *write) {
     return check_and_update(write);
 }
 
+static dx_tx_step record(dx_write *write) {
+    if (!write->plans->record) return DX_TX_COMMIT;
+    write->state = RECORDING;
+    return dx_write_record_row(write, DX_CHANGE_UPDATE, write->rows);
+}
+
 static dx_tx_step change_next(dx_tx *tx) {
     dx_write *write = dx_write_of(tx);
     if (tx->status != DX_OK) return dx_write_explain(write);
@@ -154,8 +160,10 @@ static dx_tx_step change_next(dx_tx *tx) {
         return check_and_update(write);
     case UPDATING:
         break;
+    case RECORDING:
+        return DX_TX_COMMIT;
     }
-    if (tx->changes > 0) return DX_TX_COMMIT;
+    if (tx->changes > 0) return record(write);
     return change_of(write)->locked ? dx_write_refuse(write, DX_INTERNAL, NULL) : read_again(write);
 }
 

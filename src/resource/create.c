@@ -5,7 +5,7 @@
 #include "resource/idempotency.h"
 #include "resource/list.h"
 
-typedef enum create_state { BEGIN, LOOKING, CHECKING, INSERTING, STORING } create_state;
+typedef enum create_state { BEGIN, LOOKING, CHECKING, INSERTING, RECORDING, STORING } create_state;
 
 // --- in the transaction ----------------------------------------------------------------------------------------------------
 
@@ -119,6 +119,10 @@ static dx_tx_step create_next(dx_tx *tx) {
     case CHECKING:
         break;
     case INSERTING:
+        if (!write->plans->record) return inserted(write);
+        write->state = RECORDING;
+        return dx_write_record_row(write, DX_CHANGE_CREATE, dx_write_row(write, write->row));
+    case RECORDING:
         return inserted(write);
     case STORING:
         return store_answer(write);

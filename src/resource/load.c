@@ -1,6 +1,7 @@
 // From the sections `models` and `resources` to a set of resources: compiles every model, then builds each resource in two passes, because
 // references need the other resource's fields. Everything wrong is told at once; the set is only handed out when nothing is.
 #include "resource/load.h"
+#include "resource/changes.h"
 
 #include <ctype.h>
 
@@ -144,6 +145,7 @@ static void drafts_fill(dx_loading *loading, const models *all, yyjson_val *sect
         if (!draft_begin(loading, draft, all, dx_json_slice(key), base)) continue;
         check_table_name(loading, &tables, draft->resource);
         dx_draft_settings(loading, draft);
+        dx_draft_changes(loading, draft);
         dx_draft_fields(loading, draft);
         fingerprint_set(loading, draft->resource);
         if (!loading->status && dx_map_put(&loading->names, draft->resource->name, draft)) loading->status = DX_NO_MEMORY;
@@ -186,7 +188,14 @@ dx_status dx_resources_load(dx_resource_set **out, dx_arena *arena, const dx_def
 }
 
 size_t dx_resources_tables(const dx_resource_set *set, const dx_table **out, size_t cap) {
-    for (size_t i = 0; i < set->count && i < cap; i++) out[i] = &set->items[i]->table;
-    if (set->count < cap) out[set->count] = set->idempotency;
-    return set->count + 1;
+    size_t count = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        const dx_change_log *log = set->items[i]->changes;
+        if (count < cap) out[count] = &set->items[i]->table;
+        count++;
+        if (log && count < cap) out[count] = &log->table;
+        count += log != NULL;
+    }
+    if (count < cap) out[count] = set->idempotency;
+    return count + 1;
 }

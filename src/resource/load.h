@@ -43,6 +43,8 @@ dx_diag *dx_loading_complain(dx_loading *loading, dx_slice pointer, const char *
 
 // Derives fields and columns from the model and the settings id, owner and soft_delete (fields.c).
 void dx_draft_fields(dx_loading *loading, dx_draft *draft);
+// The setting `changes` (changes_settings.c), once the settings are read.
+void dx_draft_changes(dx_loading *loading, dx_draft *draft);
 // Everything else of a resource's settings that needs no other resource (settings.c).
 void dx_draft_settings(dx_loading *loading, dx_draft *draft);
 // References, uniqueness and indexes, renames, fallbacks: once every draft has its fields (settings.c).

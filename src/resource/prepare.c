@@ -1,6 +1,7 @@
 // Once the store stands: what every request on a resource needs again and again is made here, so that requests make nothing: kept
 // statements, the text of each field's name.
 #include "codec/text.h"
+#include "resource/changes.h"
 #include "resource/row.h"
 
 static dx_slice shown_key(dx_arena *arena, dx_slice name) {
@@ -68,6 +69,7 @@ static dx_status prepare(const dx_resource *resource, dx_arena *arena, dx_keep *
     if (!status) status = shown_fill(plans, resource, arena);
     if (!status) status = by_id_keep(plans, resource, arena, kept, false);
     if (!status && resource->owned) status = by_id_keep(plans, resource, arena, kept, true);
+    if (!status) status = dx_resource_prepare_changes(resource, kept); // writes record in its log
     if (!status) status = dx_resource_prepare_writes(resource, arena, kept);
     return status;
 }

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-typedef enum remove_state { BEGIN, READING, REMOVING, ASKING } remove_state;
+typedef enum remove_state { BEGIN, READING, REMOVING, RECORDING, ASKING } remove_state;
 
 typedef struct removal {
     dx_value *ids;
@@ -14,6 +14,7 @@ typedef struct removal {
     dx_value *seen;              // one row, when there is a precondition
     const dx_referrer *referrer; // the one that is asked
     dx_value params[4];
+    dx_value version, owner; // of the row that went, for the change log
 } removal;
 
 static removal *removal_of(dx_write *write) {
@@ -75,7 +76,12 @@ static dx_tx_step remove_next(dx_tx *tx) {
         dx_status status = dx_write_condition(write->call, self->seen);
         return status == DX_OK ? remove_present(write) : dx_write_refuse(write, status, NULL);
     case REMOVING:
-        return tx->changes == 0 ? not_found(write) : ask_next(write, write->plans->referrers);
+        if (tx->changes == 0) return not_found(write);
+        if (!write->plans->record) return ask_next(write, write->plans->referrers);
+        write->state = RECORDING;
+        return dx_write_record(write, DX_CHANGE_DELETE, self->ids[write->row], self->owner, self->version);
+    case RECORDING:
+        return ask_next(write, write->plans->referrers);
     case ASKING:
         break;
     }
@@ -87,6 +93,10 @@ static dx_status take_row(dx_tx *tx, const dx_row *row) {
     dx_write *write = dx_write_of(tx);
     removal *self = removal_of(write);
     write->found = true;
+    if (write->state == REMOVING) {
+        self->version = dx_row_value(row, 0);
+        self->owner = dx_row_columns(row) > 1 ? dx_row_value(row, 1) : DX_NULL_VALUE;
+    }
     if (write->state != READING) return DX_OK;
     self->seen = dx_write_keep(write->call->arena, row);
     return self->seen ? DX_OK : DX_NO_MEMORY;

@@ -56,10 +56,11 @@ struct dx_resource {
     dx_access access[DX_ACTION_COUNT];
     dx_slice owner_bypass_role; // this role sees every row; empty: none
     uint32_t page_size, page_size_cap, bulk_cap, expand_cap;
-    bool count_exact;       // count=exact is what a list without count= does
-    dx_slice cache_control; // empty: "private, no-cache" (public, when reading is public)
-    uint64_t fingerprint;   // of the model and the fields: part of every entity tag
-    void *plans;            // kept statements; resource/*.c
+    bool count_exact;              // count=exact is what a list without count= does
+    dx_slice cache_control;        // empty: "private, no-cache" (public, when reading is public)
+    uint64_t fingerprint;          // of the model and the fields: part of every entity tag
+    struct dx_change_log *changes; // the log of committed changes (resource/changes.h); NULL: none is kept
+    void *plans;                   // kept statements; resource/*.c
 };
 
 typedef struct dx_resource_set {

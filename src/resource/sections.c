@@ -1,5 +1,6 @@
 // The JSON Schemas of the sections `models` and `resources`: what is checked, what is filled in and what the reference page says all come
 // from here. The numbers are those of load.h, so that a default stands once.
+#include "resource/changes.h"
 #include "resource/load.h"
 
 #define TEXT_OF(token) #token
@@ -85,6 +86,13 @@ const dx_section dx_resources_section = {
               "\"minimum\":0,\"maximum\":" NUMBER(DX_EXPAND_CAP_MOST) ",\"default\":" NUMBER(DX_EXPAND_CAP) "}}},"
           "\"count\":{\"description\":\"Whether a page of a list tells the number of all rows when count= is not given.\","
             "\"enum\":[\"exact\",\"none\"],\"default\":\"exact\"},"
+          "\"changes\":{\"description\":\"Keeps a log of committed changes and serves it as a stream of events at <resource>/changes. "
+            "Each write then writes one row more.\",\"type\":[\"boolean\",\"object\"],\"default\":false,\"additionalProperties\":false,"
+            "\"properties\":{"
+              "\"keep\":{\"description\":\"How long a change is kept, for clients that come back and go on where they were.\","
+                "\"type\":\"string\",\"pattern\":\"" DX_DURATION_PATTERN "\",\"default\":\"" DX_CHANGES_KEEP "\"},"
+              "\"rows\":{\"description\":\"About how many changes are kept, whatever their age.\",\"type\":\"integer\",\"minimum\":"
+                NUMBER(DX_CHANGES_ROWS_MIN) ",\"maximum\":" NUMBER(DX_CHANGES_ROWS_MOST) ",\"default\":" NUMBER(DX_CHANGES_ROWS) "}}},"
           "\"cache_control\":{\"description\":\"The Cache-Control field of reads and lists. Absent: \\\"public, no-cache\\\" where reading is "
             "public, else \\\"private, no-cache\\\".\",\"type\":\"string\",\"pattern\":\"^[\\\\x20-\\\\x7e]+$\"},"
           "\"require_if_match\":{\"description\":\"Writes to a row without If-Match are refused (428), so that no update is lost.\","

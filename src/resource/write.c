@@ -60,6 +60,9 @@ static dx_status keep_remove(dx_write_plans *plans, const dx_resource *resource,
         query.bumped_count = resource->version_column < 0 ? 0 : 1;
     }
     query.where = dx_resource_where_id(arena, resource, scoped, count);
+    uint16_t recorded[] = {version, (uint16_t)resource->owner_column};
+    query.returning = recorded;
+    query.returning_count = resource->changes ? 1 + (resource->owner_column >= 0) : 0;
     return query.where ? dx_statement_keep(&plans->remove[scoped], kept, &query) : DX_NO_MEMORY;
 }
 
@@ -104,6 +107,7 @@ dx_status dx_resource_prepare_writes(const dx_resource *resource, dx_arena *aren
     if (status == DX_OK) status = keep_remove(plans, resource, false, arena, kept);
     if (status == DX_OK && resource->owned) status = keep_remove(plans, resource, true, arena, kept);
     if (status == DX_OK) status = keep_references(plans, resource, arena, kept);
+    if (resource->changes) plans->record = resource->changes->insert;
     return status;
 }
 
@@ -315,6 +319,24 @@ dx_value *dx_write_keep(dx_arena *arena, const dx_row *row) {
         if (!values[c].text.data) return NULL;
     }
     return values;
+}
+
+// --- the change log --------------------------------------------------------------------------------------------------------
+
+dx_tx_step dx_write_record(dx_write *write, dx_change_kind kind, dx_value id, dx_value owner, dx_value version) {
+    dx_value *to = write->recorded;
+    to[DX_LOG_ROW - 1] = id;
+    to[DX_LOG_KIND - 1] = DX_INT_VALUE(kind);
+    to[DX_LOG_OWNER - 1] = owner;
+    to[DX_LOG_VERSION - 1] = version;
+    to[DX_LOG_AT - 1] = DX_INT_VALUE(write->tx.now);
+    return dx_write_run(write, write->plans->record, to, DX_LOG_COLUMNS - 1);
+}
+
+dx_tx_step dx_write_record_row(dx_write *write, dx_change_kind kind, const dx_value *row) {
+    const dx_resource *resource = write->call->resource;
+    dx_value owner = resource->owner_column < 0 ? DX_NULL_VALUE : row[resource->owner_column];
+    return dx_write_record(write, kind, row[0], owner, row[resource->version_column]);
 }
 
 // --- preconditions ---------------------------------------------------------------------------------------------------------

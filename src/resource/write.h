@@ -7,6 +7,7 @@
 #define DX_RESOURCE_WRITE_H
 
 #include "resource/bind.h"
+#include "resource/changes.h"
 
 // A field that refers to another resource's rows.
 typedef struct dx_reference {
@@ -31,7 +32,8 @@ typedef struct dx_write_plans {
     const dx_statement *remove[2]; // [scoped]: parameters {deleted_at, updated_at when soft, id, owner when scoped}
     const dx_reference *references;
     uint16_t reference_count;
-    dx_referrer *referrers; // only for a resource with soft deletion: the store looks after the others
+    const dx_statement *record; // of the change log; NULL: changes are not recorded
+    dx_referrer *referrers;     // only for a resource with soft deletion: the store looks after the others
 } dx_write_plans;
 
 static inline const dx_write_plans *dx_write_plans_of(const dx_resource *resource) {
@@ -55,6 +57,7 @@ struct dx_write {
     const dx_reference *checked; // the one whose statement runs; NULL: none
     const dx_value *current;     // the row before a change; NULL: a new row
     dx_value params[2];          // of a check
+    dx_value recorded[5];        // of the change log
     dx_slice detail;             // why it failed, for the problem document
     dx_keyed *keyed;
     void *more; // of the file that started it
@@ -106,6 +109,11 @@ dx_value *dx_write_keep(dx_arena *arena, const dx_row *row);
 bool dx_write_check(dx_write *write, dx_tx_step *step);
 // Ends the call with DX_UNKNOWN_REFERENCE after the store refused the present row, saying which references lead to nothing.
 void dx_write_blame(dx_write *write);
+
+// --- the change log --------------------------------------------------------------------------------------------------------
+// For `next`, right behind the statement that made the change, when plans->record is there.
+dx_tx_step dx_write_record(dx_write *write, dx_change_kind kind, dx_value id, dx_value owner, dx_value version);
+dx_tx_step dx_write_record_row(dx_write *write, dx_change_kind kind, const dx_value *row);
 
 // --- preconditions ---------------------------------------------------------------------------------------------------------
 // Before anything is read: DX_PRECONDITION_REQUIRED when the resource wants If-Match and there is none.

@@ -3,6 +3,8 @@
 #ifndef DX_STORE_BACKEND_H
 #define DX_STORE_BACKEND_H
 
+#include <stdatomic.h>
+
 #include "store/store.h"
 
 typedef struct dx_backend {
@@ -23,6 +25,7 @@ typedef struct dx_backend {
     void (*submit)(dx_session *session, dx_tx *tx);                         // on the session's loop; must not block
     void (*run)(dx_store *store, dx_tx *tx);                                // blocks
     dx_status (*check)(dx_session *session);                                // on the session's loop; brief
+    dx_status (*watch)(dx_store *store, const dx_table *table);             // from any thread
     size_t (*row_columns)(const dx_row *row);
     dx_value (*row_value)(const dx_row *row, size_t column); // `column` is in range
 } dx_backend;
@@ -40,7 +43,11 @@ struct dx_store {
 };
 struct dx_session {
     const dx_backend *backend;
+    dx_watch *watches;    // the loop's
+    atomic_uint watching; // how many; any thread
 };
+// On the session's loop: tells its watches. The backend calls it while `watching` is not 0.
+void dx_session_tell(dx_session *session);
 struct dx_row {
     const dx_backend *backend;
 };

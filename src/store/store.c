@@ -82,6 +82,36 @@ dx_status dx_store_check(dx_session *session) {
     return session->backend->check(session);
 }
 
+dx_status dx_store_watch(dx_store *store, const dx_table *table) {
+    return store->backend->watch(store, table);
+}
+
+void dx_watch_start(dx_watch *watch, dx_session *session) {
+    if (watch->session) return;
+    watch->session = session;
+    watch->next = session->watches;
+    watch->at = &session->watches;
+    if (watch->next) watch->next->at = &watch->next;
+    session->watches = watch;
+    atomic_fetch_add(&session->watching, 1);
+}
+
+void dx_watch_stop(dx_watch *watch) {
+    if (!watch->session) return;
+    atomic_fetch_sub(&watch->session->watching, 1);
+    *watch->at = watch->next;
+    if (watch->next) watch->next->at = watch->at;
+    watch->session = NULL;
+}
+
+void dx_session_tell(dx_session *session) {
+    for (dx_watch *at = session->watches; at;) {
+        dx_watch *next = at->next;
+        at->changed(at);
+        at = next;
+    }
+}
+
 size_t dx_row_columns(const dx_row *row) {
     return row->backend->row_columns(row);
 }

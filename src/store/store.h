@@ -114,6 +114,20 @@ void dx_store_run(dx_store *store, dx_tx *tx);
 // Whether the store answers: reads one row. For health checks; brief.
 dx_status dx_store_check(dx_session *session) DX_MUST_USE;
 
+// --- watching ----------------------------------------------------------------------------------------------------------------
+// Tables whose new rows are told to sessions: from any thread, for as long as the store is open.
+dx_status dx_store_watch(dx_store *store, const dx_table *table) DX_MUST_USE;
+// Told on the session's loop, in a turn of its own, once this process has committed rows that were inserted into a watched table: at most
+// once for a group of commits, and perhaps without cause. What other processes commit is not told.
+typedef struct dx_watch dx_watch;
+struct dx_watch {
+    void (*changed)(dx_watch *watch); // may end this watch, and no other
+    dx_watch *next, **at;             // the session's
+    dx_session *session;              // likewise; NULL: not watching
+};
+void dx_watch_start(dx_watch *watch, dx_session *session);
+void dx_watch_stop(dx_watch *watch); // as often as one likes
+
 size_t dx_row_columns(const dx_row *row);
 dx_value dx_row_value(const dx_row *row, size_t column); // in the order of the query's columns (or `returning`)
 

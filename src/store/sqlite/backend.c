@@ -26,7 +26,7 @@ static dx_sqlite_table *make_table(dx_sqlite *store, dx_map *tables, const dx_ta
     return dx_map_put(tables, table->name, table) ? NULL : table;
 }
 
-const dx_sqlite_table *dx_sqlite_table_of(dx_sqlite *store, const dx_table *from) {
+dx_sqlite_table *dx_sqlite_table_of(dx_sqlite *store, const dx_table *from) {
     dx_map *tables = from->columns[0].type == DX_COLUMN_INTEGER ? &store->numbered_tables : &store->named_tables;
     pthread_mutex_lock(&store->arena_lock);
     dx_sqlite_table *table = dx_map_get(tables, from->name);
@@ -112,7 +112,7 @@ static dx_status set_up(dx_sqlite *store, dx_slice rest, dx_diags *diags) {
     bool memory = dx_slice_equal(rest, DX_SLICE(":memory:"));
     if (!rest.size || memchr(rest.data, '\0', rest.size)) return refuse(store, diags, DX_INVALID, "its URL names no file");
     store->arena = dx_arena_create(STORE_MEMORY_CAP);
-    store->sessions = dx_memory_zalloc(store->options.workers ? store->options.workers : 1, sizeof(dx_sqlite_session *));
+    store->sessions = dx_memory_zalloc(store->options.workers ? store->options.workers : 1, sizeof *store->sessions);
     if (!store->arena || !store->sessions) return DX_NO_MEMORY;
     if (!memory) store->path = dx_arena_copy(store->arena, rest).data;
     if (!memory && !store->path) return DX_NO_MEMORY;
@@ -189,6 +189,7 @@ const dx_backend dx_sqlite_backend = {
     .submit = dx_sqlite_submit,
     .run = dx_sqlite_run_direct,
     .check = dx_sqlite_check,
+    .watch = dx_sqlite_watch,
     .row_columns = dx_sqlite_row_columns,
     .row_value = dx_sqlite_row_value,
 };

@@ -29,6 +29,7 @@ typedef struct dx_sqlite_table {
     dx_slice name;
     dx_slice top_sql;    // the highest id
     dx_slice remove_sql; // the row with this id: undoes an INSERT
+    atomic_bool watched; // whoever watches is told of new rows
 } dx_sqlite_table;
 
 struct dx_statement {
@@ -108,6 +109,7 @@ struct dx_sqlite_conn {
     uint32_t cut; // head of the list of tables that lost rows
     uint64_t epoch;
     int64_t data_version;
+    bool noted;    // this transaction inserted into a watched table
     bool inserted; // the last statement put a row into its table, whatever came after
     int64_t given; // that row's id, when it is a number
     char conflict[1200];
@@ -209,6 +211,8 @@ typedef struct dx_sqlite_session {
     uint64_t read_commits; // the store's count when it was taken
     _Atomic(dx_tx *) finished;
     dx_task task;
+    dx_task tell; // the watches; posted while `told` is set
+    atomic_bool told;
     // the writer's: answers of this group, newest first, and the next session that has any
     dx_tx *answers, *answers_end;
     struct dx_sqlite_session *next_answered;
@@ -262,7 +266,7 @@ struct dx_sqlite {
     pthread_mutex_t direct_lock;
     dx_sqlite_writer writer;
     dx_sqlite_readers readers;
-    dx_sqlite_session **sessions;
+    _Atomic(dx_sqlite_session *) *sessions;
 };
 
 static inline dx_sqlite *dx_sqlite_of(dx_store *store) {
@@ -275,7 +279,7 @@ static inline void dx_sqlite_enter(dx_sqlite *store) {
 static inline void dx_sqlite_leave(dx_sqlite *store) {
     if (store->shared) pthread_mutex_unlock(&store->shared_lock);
 }
-const dx_sqlite_table *dx_sqlite_table_of(dx_sqlite *store, const dx_table *table); // NULL without memory
+dx_sqlite_table *dx_sqlite_table_of(dx_sqlite *store, const dx_table *table); // NULL without memory
 
 // --- sessions (session.c) ----------------------------------------------------------------------------------------------------
 
@@ -285,6 +289,8 @@ void dx_sqlite_submit(dx_session *session, dx_tx *tx);
 dx_status dx_sqlite_check(dx_session *session);
 // From any thread: a chain of finished transactions, newest first, whose `done` is to be called on the session's loop with tx->outcome.
 void dx_session_answer(dx_sqlite_session *session, dx_tx *newest, dx_tx *oldest);
+void dx_sessions_note(dx_sqlite *store); // any thread: rows of a watched table were committed
+dx_status dx_sqlite_watch(dx_store *store, const dx_table *table);
 void dx_session_drain(dx_sqlite_session *session); // calls `done` of what has finished
 
 // --- writer.c, reader.c, direct.c --------------------------------------------------------------------------------------------

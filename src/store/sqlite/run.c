@@ -136,6 +136,7 @@ static dx_status run_insert(dx_sqlite_conn *conn, sqlite3_stmt *stmt, dx_tx *tx)
     tx->changes = statement->skips ? sqlite3_changes64(conn->db) : 1;
     if (!tx->changes) return DX_OK;
     conn->inserted = true;
+    conn->noted |= atomic_load_explicit(&statement->table->watched, memory_order_relaxed);
     if (statement->table->numbered && statement->id_param != DX_SQLITE_NO_ID) dx_ids_taken(conn, statement->table, conn->given);
     return statement->shown_count ? show(tx, NULL, conn->given) : DX_OK;
 }

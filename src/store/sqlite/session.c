@@ -41,6 +41,30 @@ static void bring_answers(dx_task *task) {
     dx_session_drain(DX_CONTAINER_OF(task, dx_sqlite_session, task));
 }
 
+// --- watching ----------------------------------------------------------------------------------------------------------------
+
+static void tell(dx_task *task) {
+    dx_sqlite_session *session = DX_CONTAINER_OF(task, dx_sqlite_session, tell);
+    atomic_store(&session->told, false); // what is committed from now on is told again
+    dx_session_tell(&session->base);
+}
+
+void dx_sessions_note(dx_sqlite *store) {
+    if (atomic_load_explicit(&store->closing, memory_order_acquire)) return;
+    for (unsigned i = 0; i < store->options.workers; i++) {
+        dx_sqlite_session *session = atomic_load_explicit(&store->sessions[i], memory_order_acquire);
+        if (!session || !atomic_load_explicit(&session->base.watching, memory_order_relaxed)) continue;
+        if (!atomic_exchange(&session->told, true)) dx_loop_post(session->loop, &session->tell);
+    }
+}
+
+dx_status dx_sqlite_watch(dx_store *base, const dx_table *from) {
+    dx_sqlite_table *table = dx_sqlite_table_of(dx_sqlite_of(base), from);
+    if (!table) return DX_NO_MEMORY;
+    atomic_store(&table->watched, true);
+    return DX_OK;
+}
+
 // --- brief reads -------------------------------------------------------------------------------------------------------------
 
 static void end_snapshot(dx_sqlite_session *session) {
@@ -126,6 +150,7 @@ dx_session *dx_sqlite_session_start(dx_store *base, unsigned index, dx_loop *loo
     session->store = store;
     session->loop = loop;
     session->task.run = bring_answers;
+    session->tell.run = tell;
     session->conn = store->shared;
     dx_status status = store->shared ? DX_OK : dx_sqlite_connect(&session->conn, store, DX_ROLE_LOOP);
     // Reads the schema now, not within the first request.

@@ -29,6 +29,7 @@ typedef struct undo_state {
 static void abandon(dx_sqlite_group *group) {
     if (dx_sqlite_in_tx(group->conn)) (void)dx_sqlite_exec(group->conn, DX_OWN_ROLLBACK);
     dx_ids_forget(group->conn);
+    group->conn->noted = false;
     group->open = false;
     group->dirty = false;
 }
@@ -66,6 +67,8 @@ dx_status dx_group_commit(dx_sqlite_group *group) {
     group->open = false;
     if (group->dirty) (void)atomic_fetch_add_explicit(&conn->store->commits, 1, memory_order_release);
     group->dirty = false;
+    if (DX_UNLIKELY(conn->noted)) dx_sessions_note(conn->store);
+    conn->noted = false;
     return DX_OK;
 }
 
