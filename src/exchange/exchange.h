@@ -20,6 +20,10 @@ typedef struct dx_principal {
     dx_slice name;  // for logs
     const dx_slice *roles;
     size_t role_count;
+    // For answers that go on long after the request was let in: whether who calls still may. DX_OK, and x->principal is then as things are
+    // now (another one, when roles have changed); DX_EXPIRED_TOKEN, DX_BAD_TOKEN, …, or why it could not be found out (DX_STORE_…). Brief.
+    // NULL: nothing changes.
+    dx_status (*recheck)(dx_exchange *x);
 } dx_principal;
 bool dx_principal_has_role(const dx_principal *principal, dx_slice role); // false for NULL
 

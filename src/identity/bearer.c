@@ -12,6 +12,7 @@ enum { WAYS = 4, SETS = DX_TOKEN_CACHE_ENTRIES / WAYS };
 
 typedef struct entry {
     dx_caller caller; // first: x->slots and x->principal point here
+    const dx_identity *self;
     uint64_t hash;
     uint32_t holders; // the cache and exchanges
     uint32_t used;    // the cache's clock when it was last asked for
@@ -153,8 +154,11 @@ static dx_slice put(char **to, dx_slice text) {
     return dx_slice_of(at, text.size);
 }
 
+static dx_status recheck(dx_exchange *x);
+
 // One hold is the caller's.
-static dx_status make_entry(entry **out, dx_arena *arena, const dx_account *account, dx_slice session, dx_slice token) {
+static dx_status make_entry(entry **out, const dx_identity *self, dx_arena *arena, const dx_account *account, dx_slice session,
+                            dx_slice token) {
     const dx_slice *roles;
     size_t role_count, text_size = token.size + session.size + account->username.size;
     dx_status status = dx_roles_read(&roles, &role_count, arena, account->roles);
@@ -169,8 +173,13 @@ static dx_status make_entry(entry **out, dx_arena *arena, const dx_account *acco
     dx_slice *own_roles = (dx_slice *)(made + 1);
     char *to = (char *)(own_roles + role_count);
     for (size_t i = 0; i < role_count; i++) own_roles[i] = put(&to, roles[i]);
-    made->caller.principal = (dx_principal){
-        .id = put(&to, id), .number = account->id, .name = put(&to, account->username), .roles = own_roles, .role_count = role_count};
+    made->self = self;
+    made->caller.principal = (dx_principal){.id = put(&to, id),
+                                            .number = account->id,
+                                            .name = put(&to, account->username),
+                                            .roles = own_roles,
+                                            .role_count = role_count,
+                                            .recheck = recheck};
     made->caller.session = put(&to, session);
     made->token = put(&to, token);
     made->hash = hash_of(token);
@@ -207,7 +216,7 @@ static dx_status renew(entry **out, const dx_identity *self, dx_exchange *x, dx_
     state read = {0};
     uint64_t epoch = atomic_load_explicit(&self->memory->epoch, memory_order_acquire); // before the state is read
     dx_status status = read_state(&read, self, x, from->session, from->account);
-    if (status == DX_OK) status = make_entry(out, x->arena, &read.account, from->session, token);
+    if (status == DX_OK) status = make_entry(out, self, x->arena, &read.account, from->session, token);
     if (status != DX_OK) return status;
     (*out)->expires_s = from->expires_s;
     (*out)->checked = self->clock.monotonic(x->loop);
@@ -259,6 +268,34 @@ static dx_status look_up(entry **out, const dx_identity *self, dx_exchange *x, d
         return refresh(slot, out, self, x);
     at->holders++;
     *out = at;
+    return DX_OK;
+}
+
+// The exchange's own entry, which the cache may have given up since: nothing is looked up, and nothing taken from the exchange's arena
+// unless the account has changed.
+static dx_status recheck(dx_exchange *x) {
+    entry *at = DX_CONTAINER_OF(x->principal, entry, caller.principal), *changed;
+    const dx_identity *self = at->self;
+    dx_nanos now = self->clock.monotonic(x->loop);
+    uint64_t epoch = atomic_load_explicit(&self->memory->epoch, memory_order_acquire);
+    if (at->expires_s <= dx_identity_now(self, x) / 1000000) return DX_EXPIRED_TOKEN;
+    if (now - at->checked < DX_TOKEN_FRESH && at->epoch == epoch) return DX_OK;
+    state read = {.updated_at = at->updated_at};
+    dx_status status = read_state(&read, self, x, at->caller.session, at->caller.principal.number);
+    if (status != DX_OK) return status;
+    if (read.unchanged) {
+        at->checked = now;
+        at->epoch = epoch;
+        return DX_OK;
+    }
+    status = make_entry(&changed, self, x->arena, &read.account, at->caller.session, at->token);
+    if (status != DX_OK) return status;
+    changed->expires_s = at->expires_s;
+    changed->checked = now;
+    changed->epoch = epoch;
+    if (dx_arena_defer(x->arena, release, changed) != DX_OK) return DX_NO_MEMORY; // has released it
+    x->principal = &changed->caller.principal;
+    x->slots[self->slot] = &changed->caller;
     return DX_OK;
 }
 

@@ -59,6 +59,8 @@ typedef struct page_read {
     dx_arena *arena;
     const dx_resource *resource;
     page_state state;
+    bool ends;
+    int64_t after;
     size_t limit, row, bytes;
     dx_value params[2];
     dx_status outcome;
@@ -85,20 +87,24 @@ static dx_tx_step next_row(page_read *read) {
     return run(read, ROW, dx_resource_select_by_id(read->resource, false), 1);
 }
 
+static dx_tx_step read_page(page_read *read) {
+    read->params[0] = DX_INT_VALUE(read->after);
+    read->params[1] = DX_INT_VALUE((int64_t)read->limit + 1);
+    return run(read, PAGE, read->resource->changes->after, 2);
+}
+
 static dx_tx_step page_next(dx_tx *tx) {
     page_read *read = DX_CONTAINER_OF(tx, page_read, tx);
     const dx_change_log *log = read->resource->changes;
     if (tx->status != DX_OK) return DX_TX_ROLLBACK;
     switch (read->state) {
     case BEGIN:
-        return run(read, OLDEST, log->oldest, 1);
+        if (read->ends) return run(read, OLDEST, log->oldest, 1);
+        return read_page(read);
     case OLDEST:
         return run(read, NEWEST, log->newest, 1);
     case NEWEST:
-        if (!read->limit) return DX_TX_COMMIT;
-        read->params[0] = read->params[1];
-        read->params[1] = DX_INT_VALUE((int64_t)read->limit + 1);
-        return run(read, PAGE, log->after, 2);
+        return read->limit ? read_page(read) : DX_TX_COMMIT;
     case PAGE:
         return next_row(read);
     case ROW:
@@ -156,11 +162,12 @@ static void page_done(dx_tx *tx, dx_status status) {
 }
 
 dx_status dx_changes_read(dx_change_page *page, dx_arena *arena, const dx_resource *resource, dx_session *session, int64_t after,
-                          size_t limit) {
+                          size_t limit, bool ends) {
     page_read read = {.page = page, .arena = arena, .resource = resource, .limit = limit < DX_CHANGES_PAGE ? limit : DX_CHANGES_PAGE};
     read.tx = (dx_tx){.mode = DX_TX_BRIEF, .next = page_next, .row = page_row, .done = page_done};
     read.params[0] = DX_INT_VALUE(1); // how many ends
-    read.params[1] = DX_INT_VALUE(after);
+    read.ends = ends;
+    read.after = after;
     page->count = 0;
     page->oldest = page->newest = 0;
     page->more = false;
@@ -168,7 +175,7 @@ dx_status dx_changes_read(dx_change_page *page, dx_arena *arena, const dx_resour
     return read.outcome;
 }
 
-void dx_change_write(dx_buffer *out, const dx_resource *resource, const dx_change *change) {
+void dx_change_write(dx_buffer *out, const dx_resource *resource, const dx_change *change, size_t cap) {
     DX_BUFFER_LIT(out, "{\"id\":");
     dx_resource_write_value(out, resource->text_id ? DX_COLUMN_TEXT : DX_COLUMN_INTEGER, change->row);
     DX_BUFFER_LIT(out, ",\"version\":");
@@ -176,10 +183,15 @@ void dx_change_write(dx_buffer *out, const dx_resource *resource, const dx_chang
     DX_BUFFER_LIT(out, ",\"at\":");
     dx_resource_write_value(out, DX_COLUMN_TIMESTAMP, DX_INT_VALUE(change->at));
     DX_BUFFER_LIT(out, ",\"row\":");
+    size_t before = out->size;
     if (change->values) {
         dx_write_show(out, resource, change->values);
     } else {
         DX_BUFFER_LIT(out, "null");
+    }
+    if (out->size > cap && dx_buffer_status(out) == DX_OK) {
+        out->size = before;
+        DX_BUFFER_LIT(out, "null,\"omitted\":true");
     }
     dx_buffer_byte(out, '}');
 }

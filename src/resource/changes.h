@@ -57,12 +57,12 @@ typedef struct dx_change_page {
     bool more;      // behind the last item
 } dx_change_page;
 
-// The changes behind `after`, with the rows as they are now; bounded, so on the session's loop. `limit` 0: only `oldest` and `newest`. What
-// the page points to is `arena`'s.
+// The changes behind `after`, with the rows as they are now; bounded, so on the session's loop. `limit` 0: only the ends. Without `ends`,
+// `oldest` and `newest` are not looked for. What the page points to is `arena`'s.
 dx_status dx_changes_read(dx_change_page *page, dx_arena *arena, const dx_resource *resource, dx_session *session, int64_t after,
-                          size_t limit) DX_MUST_USE;
-// {"id":…,"version":…,"at":…,"row":…}. `shown` false: the row is null.
-void dx_change_write(dx_buffer *out, const dx_resource *resource, const dx_change *change);
+                          size_t limit, bool ends) DX_MUST_USE;
+// {"id":…,"version":…,"at":…,"row":…}. A row that does not fit into `cap` bytes is left out: "row" is null and "omitted" true.
+void dx_change_write(dx_buffer *out, const dx_resource *resource, const dx_change *change, size_t cap);
 // Whether a row meets the conditions of a list, as the store would say it. Those that dx_condition_is_plain says no to can't be asked.
 bool dx_conditions_hold(const dx_condition *conditions, size_t count, const dx_value *row);
 bool dx_condition_is_plain(const dx_condition *condition);

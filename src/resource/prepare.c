@@ -82,6 +82,11 @@ dx_status dx_resources_prepare(dx_resource_set *set, dx_arena *arena, dx_store *
         if (status) return status;
     }
     for (size_t i = 0; i < set->count; i++) {
+        if (!set->items[i]->changes) continue;
+        dx_status status = dx_store_watch(store, &set->items[i]->changes->table);
+        if (status) return status;
+    }
+    for (size_t i = 0; i < set->count; i++) {
         dx_status status = dx_resource_prepare_referrers(set->items[i], arena, kept);
         if (status) return status;
     }

@@ -245,6 +245,13 @@ dx_verdict dx_rest_delete_many(const void *conf, dx_exchange *x) {
     return run(self, dx_resource_delete_many);
 }
 
+dx_verdict dx_rest_changes_options(const void *conf, dx_exchange *x) {
+    (void)conf;
+    dx_exchange_empty(x, 204);
+    dx_exchange_field(x, DX_SLICE("Allow"), x->allow);
+    return DX_ANSWER;
+}
+
 dx_verdict dx_rest_options(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_exchange_empty(x, 204);

@@ -193,6 +193,27 @@ void dx_rest_describe_list(const void *conf, const dx_operation *operation, yyjs
     add_problem(doc, d.responses, "422", "A parameter is not known or not valid.");
 }
 
+void dx_rest_describe_changes(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
+    (void)operation;
+    description d = describe(
+        conf, doc, object, "Follow the changes of %.*s",
+        "A stream of server-sent events: `create`, `update` and `delete`, each with the sequence number of the change as its id and "
+        "{id, version, at, row} as its data, where row is the row as it is now, or null when it is gone. `reset`: what the client has "
+        "seen is not followed by what is kept, so it must list anew. `end`: the stream ends, for the reason in its data. The filters of "
+        "the list hold for creates and updates; patterns are not taken.");
+    yyjson_mut_val *sequence = typed(doc, "integer");
+    yyjson_mut_obj_add_int(doc, sequence, "minimum", 0);
+    add_query(doc, d.parameters, "last_event_id", "Go on behind the event with this id; for clients that can't send Last-Event-ID.",
+              sequence);
+    add_request_field(doc, d.parameters, "Last-Event-ID", "Go on behind the event with this id. Absent: from now on.");
+    dx_rest_describe_filters(d.resource, doc, d.parameters);
+    yyjson_mut_val *response = add_response(doc, d.responses, "200", "Changes, as they are committed.");
+    add_content(doc, response, "text/event-stream", typed(doc, "string"));
+    add_problem(doc, d.responses, "406", "The client does not take text/event-stream.");
+    add_problem(doc, d.responses, "422", "A parameter is not known or not valid.");
+    add_problem(doc, d.responses, "429", "The account has as many streams open as it may.");
+}
+
 void dx_rest_describe_read(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object) {
     (void)operation;
     description d = describe(conf, doc, object, "Read one row of %.*s", NULL);

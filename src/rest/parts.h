@@ -4,6 +4,7 @@
 #define DX_REST_PARTS_H
 
 #include "resource/resource.h"
+#include "rest/seats.h"
 #include "server/feature.h"
 
 typedef enum dx_rest_route {
@@ -15,6 +16,8 @@ typedef enum dx_rest_route {
     DX_REST_CHANGE,
     DX_REST_DELETE,
     DX_REST_OPTIONS,
+    DX_REST_CHANGES, // of resources that keep a log
+    DX_REST_CHANGES_OPTIONS,
     DX_REST_ROUTES
 } dx_rest_route;
 
@@ -36,7 +39,11 @@ typedef struct dx_rest {
     dx_resource_set *set;
     dx_rest_resource *resources; // as in the set
     dx_map components;           // names taken in components/schemas
-    dx_map models;               // model name → dx_slice *, its name there; those that other schemas refer to
+    struct dx_feeds **feeds;     // one a worker; NULL: no resource keeps a log
+    unsigned feed_count;
+    dx_seats seats;       // of accounts
+    uint32_t streams_cap; // of a worker
+    dx_map models;        // model name → dx_slice *, its name there; those that other schemas refer to
 } dx_rest;
 
 // How answers to reads may be kept by caches.
@@ -66,6 +73,9 @@ dx_verdict dx_rest_change(const void *conf, dx_exchange *x);
 dx_verdict dx_rest_delete(const void *conf, dx_exchange *x);
 dx_verdict dx_rest_options(const void *conf, dx_exchange *x);
 
+dx_verdict dx_rest_changes(const void *conf, dx_exchange *x);
+dx_verdict dx_rest_changes_options(const void *conf, dx_exchange *x);
+
 // --- descriptions: Operation Objects of OpenAPI 3.1 ------------------------------------------------------------------------
 void dx_rest_describe_list(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
 void dx_rest_describe_create(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
@@ -74,6 +84,7 @@ void dx_rest_describe_read(const void *conf, const dx_operation *operation, yyjs
 void dx_rest_describe_replace(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
 void dx_rest_describe_change(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
 void dx_rest_describe_delete(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
+void dx_rest_describe_changes(const void *conf, const dx_operation *operation, yyjson_mut_doc *doc, yyjson_mut_val *object);
 // Adds a query parameter to an array of them.
 yyjson_mut_val *dx_rest_add_parameter(yyjson_mut_doc *doc, yyjson_mut_val *parameters, yyjson_mut_val *name, const char *about,
                                       yyjson_mut_val *schema);

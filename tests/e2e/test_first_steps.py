@@ -32,6 +32,15 @@ def test_register_login_me_and_create_with_curl(shop):
     assert (item["title"], item["price"]) == ("Laptop", 999.99)
 
 
+def test_changes_are_followed_with_curl(shop):
+    sh(shop, REGISTER.replace("john", "mary"))
+    script = LOGIN.replace("john", "mary") + """
+    post() { curl -s localhost:8080/api/v1/items -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"title":"Laptop","price":999.99}'; }
+    post > /dev/null
+    (curl -sN localhost:8080/api/v1/items/changes -H "authorization: Bearer $TOKEN" -H 'last-event-id: 0' || true) | grep -m 1 '^data: .*Laptop'"""
+    assert json.loads(sh(shop, script).removeprefix("data: "))["row"]["title"] == "Laptop"
+
+
 def test_the_products_query_of_the_readme(shop):
     answer = json.loads(sh(shop, """curl -s 'localhost:8080/api/v1/products?category=electronics&min_price=100&max_price=1000&sort=-price&page=2&page_size=20'"""))
     assert set(answer) == {"count", "next", "previous", "results"}
