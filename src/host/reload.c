@@ -133,6 +133,7 @@ static dx_status adopt_on(dx_seat *seat, void *ctx) {
     if (status != DX_OK && !seat->host->process->draining)
         dx_log(DX_LOG_ERROR, "listening", "a worker could not take an address: %s", dx_status_title(status));
     dx_listener_limit(worker->listener, &next->settings.limits, (size_t)next->settings.arena_cap);
+    worker->overload.bound = next->settings.overload_turn;
     adopt_log(worker, next);
     worker->app = next;
     dx_app_leave(old, worker);

@@ -53,6 +53,8 @@ static dx_status start_worker(dx_seat *seat) {
     dx_status status = dx_loop_create(&worker->loop);
     if (status != DX_OK) return status;
     dx_request_logger_init(&worker->logger, dx_app_logs_requests(worker->app) ? process->log : NULL, worker->loop);
+    dx_status watched = dx_overload_start(&worker->overload, worker->loop, worker->app->settings.overload_turn);
+    if (watched != DX_OK) return watched;
     worker->session = dx_store_session(process->store, worker->index, worker->loop);
     if (!worker->session) return DX_NO_MEMORY;
     status = dx_worker_start_features(worker, worker->app);

@@ -48,6 +48,8 @@ dx_status dx_loop_create(dx_loop **out) {
         dx_memory_free(loop);
         return DX_NO_MEMORY;
     }
+    (void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME); // two looks at the clock a wait; cannot fail here
+    loop->asked = dx_clock_monotonic();
     dx_wheel_init(loop);
     (void)uv_prepare_init(&loop->uv, &loop->turn); // cannot fail, nor can starting it
     (void)uv_prepare_start(&loop->turn, on_turn_end);
@@ -105,6 +107,14 @@ uv_loop_t *dx_loop_uv(dx_loop *loop) {
 
 dx_nanos dx_loop_now(const dx_loop *loop) {
     return (dx_nanos)uv_now(&loop->uv) * DX_MILLISECOND;
+}
+
+dx_nanos dx_loop_busy(dx_loop *loop) {
+    dx_nanos now = dx_clock_monotonic(), idle = (dx_nanos)uv_metrics_idle_time(&loop->uv);
+    dx_nanos busy = now - loop->asked - (idle - loop->idle);
+    loop->asked = now;
+    loop->idle = idle;
+    return busy > 0 ? busy : 0;
 }
 
 dx_micros_utc dx_loop_utc(dx_loop *loop) {

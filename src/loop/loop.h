@@ -42,16 +42,21 @@ struct dx_task {
 void dx_loop_post(dx_loop *loop, dx_task *task);
 
 // Work off the loop: `work` on a pool thread (may block), then `done` on the loop. Submitting fails with DX_OVERLOADED when more
-// than DX_WORK_QUEUE_CAP pieces wait in the process.
+// than DX_WORK_QUEUE_CAP pieces wait in the process, or when they wait for longer than DX_WORK_WAIT_CAP.
 #define DX_WORK_QUEUE_CAP 256
+#define DX_WORK_WAIT_CAP  (2 * DX_SECOND)
 typedef struct dx_work dx_work;
 struct dx_work {
     void (*work)(dx_work *work);
     void (*done)(dx_work *work);
     dx_loop *loop;
-    void *impl[16]; // the loop's own
+    dx_nanos entered; // the loop's own, as is the rest
+    void *impl[16];
 };
 dx_status dx_loop_work(dx_loop *loop, dx_work *work) DX_MUST_USE;
+
+// How long the loop has been busy since this was asked last: the time gone by, less what it waited for descriptors. On its thread.
+dx_nanos dx_loop_busy(dx_loop *loop);
 
 // Called at the end of every loop turn in which something happened, before the loop waits again: where a turn's read snapshot is let go and
 // buffered output is sent. Added at start, never removed. At most 8.

@@ -38,6 +38,7 @@ struct dx_loop {
     atomic_bool running;
     _Atomic pthread_t thread; // whose loop this is, while it runs
     dx_micros_utc utc;        // 0: not read in this turn
+    dx_nanos asked, idle;     // dx_loop_busy
     bool turned;              // a turn has passed since the run began
     unsigned hooks;
     struct {

@@ -55,6 +55,7 @@ static dx_status build(dx_app *app, dx_operation *operation) {
     const dx_edge *edge = edge_of(app, operation);
     if (!edge) return DX_NO_MEMORY;
     add_edge(&list, app, edge);
+    if (!dx_overload_spares(app, operation)) add(&list, &dx_overload_filter, app);
     if (!dx_health_is_bare(operation)) {
         add_stage(&list, app, DX_STAGE_IDENTIFY);
         if (app->settings.tls.client != DX_TLS_CLIENT_NONE) add(&list, &dx_certificate_filter, &app->settings);

@@ -21,6 +21,7 @@ static void start_worker(loopback_fixture *f) {
     worker->app = f->app;
     assert_int_equal(dx_loop_create(&worker->loop), DX_OK);
     dx_request_logger_init(&worker->logger, NULL, worker->loop);
+    assert_int_equal(dx_overload_start(&worker->overload, worker->loop, settings->overload_turn), DX_OK);
     worker->session = dx_store_session(f->process->store, 0, worker->loop);
     assert_non_null(worker->session);
     for (size_t i = 0; dx_features[i]; i++)

@@ -60,7 +60,7 @@ typedef struct dx_settings {
     uint64_t body_cap, arena_cap;
     uint32_t inflate_ratio;
     const char *spool_folder;
-    dx_nanos request_time, statement_time, drain;
+    dx_nanos request_time, statement_time, drain, overload_turn, overload_wait;
     dx_cors cors;
     dx_compression compression;
     const dx_listen_setting *listens;
@@ -201,6 +201,9 @@ extern const dx_filter_ops dx_cors_filter; // conf: dx_cors
 // compress.c: responses compressed by Accept-Encoding; the outermost filter
 extern const dx_filter_ops dx_compress_filter; // conf: dx_compression
 void dx_compress_setup(void);                  // before threads
+// overload.c
+extern const dx_filter_ops dx_overload_filter; // conf: the app
+bool dx_overload_spares(const dx_app *app, const dx_operation *operation);
 // access.c
 extern const dx_filter_ops dx_access_filter; // conf: dx_access
 extern const dx_filter_ops dx_accept_filter;

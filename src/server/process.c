@@ -77,4 +77,5 @@ void dx_app_activate(const dx_app *app) {
     dx_log_level_set(app->settings.log_level);
     dx_problem_show_inside(!app->settings.production);
     dx_gate_change(app->process->gate, &app->settings.gate);
+    if (app->process->store) dx_store_set_wait(app->process->store, app->settings.overload_wait);
 }

@@ -103,6 +103,8 @@ static const number numbers[] = {
     {"timeouts", "write_stall", TIME, AT(limits.write_stall), 0, 0},
     {"timeouts", "request", TIME, AT(request_time), 0, 0},
     {"timeouts", "statement", TIME, AT(statement_time), 0, 0},
+    {"overload", "turn", TIME, AT(overload_turn), 0, 0},
+    {"overload", "wait", TIME, AT(overload_wait), 0, 0},
     {NULL, "drain", TIME, AT(drain), 0, 0},
 };
 

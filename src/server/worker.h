@@ -10,6 +10,7 @@
 #include "exchange/flow.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
+#include "server/overload.h"
 #include "server/feature.h"
 
 typedef struct dx_request_log dx_request_log; // one a process
@@ -32,6 +33,7 @@ typedef struct dx_worker {
     dx_listener *listener;
     dx_request_logger logger;
     dx_flows flows; // exchanges whose bodies stream
+    dx_overload overload;
     uint64_t random[2];
     size_t live;  // streams under way, of whatever app
     bool drained; // the listener has said so: the worker ends with its last stream

@@ -24,6 +24,7 @@ typedef struct dx_backend {
     dx_session *(*session)(dx_store *store, unsigned index, dx_loop *loop); // NULL: it cannot be had
     void (*submit)(dx_session *session, dx_tx *tx);                         // on the session's loop; must not block
     void (*run)(dx_store *store, dx_tx *tx);                                // blocks
+    void (*set_wait)(dx_store *store, dx_nanos wait);
     dx_status (*check)(dx_session *session);                                // on the session's loop; brief
     dx_status (*watch)(dx_store *store, const dx_table *table);             // from any thread
     size_t (*row_columns)(const dx_row *row);

@@ -487,6 +487,27 @@ static void more_than_the_queue_holds_is_turned_away(void **state) {
     for (int i = 0; i < 4; i++) assert_int_equal(txs[i].status, i < 3 ? DX_OK : DX_OVERLOADED);
 }
 
+static void submit_to_a_stuck_queue(fixture *f) {
+    gate_init(&door, DX_TX_WRITE);
+    begin(&txs[0]);
+    begin(&txs[1]);
+    submit(f, &door.tx);
+    (void)sem_wait(&door.reached); // the writer has it in hand
+    submit(f, &txs[0]);            // and this one waits
+    submit(f, &txs[1]);
+    (void)sem_post(&door.open);
+}
+
+static void a_queue_that_keeps_waiting_too_long_takes_no_more(void **state) {
+    fixture *f = *state;
+    on_loop(f, submit_to_a_stuck_queue);
+    assert_int_equal(txs[1].status, DX_OK);
+    dx_store_set_wait(f->store, 0);
+    on_loop(f, submit_to_a_stuck_queue);
+    assert_int_equal(txs[0].status, DX_OK); // nobody waited before it
+    assert_int_equal(txs[1].status, DX_OVERLOADED);
+}
+
 static void submit_late(fixture *f) {
     for (int i = 0; i < 2; i++) {
         test_tx_init(&txs[i], i ? DX_TX_READ : DX_TX_WRITE);
@@ -601,6 +622,7 @@ int main(void) {
         TEST(a_reading_transaction_sees_one_snapshot),
         TEST(a_read_over_its_time_is_interrupted),
         TEST(more_than_the_queue_holds_is_turned_away),
+        TEST(a_queue_that_keeps_waiting_too_long_takes_no_more),
         TEST(what_waits_past_its_deadline_is_not_run),
         TEST(another_process_that_writes_is_waited_for_until_the_deadline),
         TEST(who_has_given_up_does_not_wait_with_the_next),

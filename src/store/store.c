@@ -78,6 +78,10 @@ void dx_store_run(dx_store *store, dx_tx *tx) {
     store->backend->run(store, tx);
 }
 
+void dx_store_set_wait(dx_store *store, dx_nanos wait) {
+    store->backend->set_wait(store, wait);
+}
+
 dx_status dx_store_check(dx_session *session) {
     return session->backend->check(session);
 }

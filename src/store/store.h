@@ -21,9 +21,10 @@ typedef struct dx_store_options {
     dx_nanos brief_time;     // time budget of a statement on the loop; 50 ms
     dx_nanos queue_time;     // how long a transaction without a deadline waits for its turn; 30 s. Over it: DX_STORE_TIMEOUT
     size_t queue_cap;        // transactions waiting for the writer or a reader; over it: DX_OVERLOADED. 4096
+    dx_nanos wait;           // while those that wait have waited for longer, no more are taken: DX_OVERLOADED. 2 s; see dx_store_set_wait
 } dx_store_options;
 #define DX_STORE_OPTIONS_INIT                                                                                                              \
-    { 1, 2, 10 * DX_SECOND, 50 * DX_MILLISECOND, 30 * DX_SECOND, 4096 }
+    { 1, 2, 10 * DX_SECOND, 50 * DX_MILLISECOND, 30 * DX_SECOND, 4096, 2 * DX_SECOND }
 
 // "sqlite:shop.db" (relative to the working directory) or "sqlite::memory:" (for tests and `check`; one process, lost at the end).
 // Before threads. The file is made 0600.
@@ -101,6 +102,7 @@ struct dx_tx {
     struct dx_session *session;
     dx_nanos deadline; // set by the caller or 0: a transaction that still waits in a queue then ends with DX_STORE_TIMEOUT
     dx_nanos expires;  // `deadline`, or what the store takes for one
+    dx_nanos entered;  // its queue
     dx_status outcome;
 };
 
@@ -111,6 +113,7 @@ dx_session *dx_store_session(dx_store *store, unsigned index, dx_loop *loop);
 void dx_store_submit(dx_session *session, dx_tx *tx);
 // The same without a loop, for the command line and for starting up: runs to the end on this thread, then calls `done`.
 void dx_store_run(dx_store *store, dx_tx *tx);
+void dx_store_set_wait(dx_store *store, dx_nanos wait); // any thread, at any time
 // Whether the store answers: reads one row. For health checks; brief.
 dx_status dx_store_check(dx_session *session) DX_MUST_USE;
 

@@ -159,6 +159,7 @@ static dx_status open_store(dx_store **out, dx_slice rest, const dx_store_option
     if (!store) return DX_NO_MEMORY;
     store->base.backend = &dx_sqlite_backend;
     store->options = *options;
+    atomic_init(&store->wait, options->wait);
     pthread_mutex_init(&store->arena_lock, NULL);
     pthread_mutex_init(&store->keeps_lock, NULL);
     pthread_mutex_init(&store->shared_lock, NULL);
@@ -176,6 +177,10 @@ static dx_status open_store(dx_store **out, dx_slice rest, const dx_store_option
     return DX_OK;
 }
 
+static void set_wait(dx_store *base, dx_nanos wait) {
+    atomic_store_explicit(&dx_sqlite_of(base)->wait, wait, memory_order_relaxed);
+}
+
 const dx_backend dx_sqlite_backend = {
     .scheme = DX_SLICE_INIT("sqlite"),
     .open = open_store,
@@ -188,6 +193,7 @@ const dx_backend dx_sqlite_backend = {
     .session = dx_sqlite_session_start,
     .submit = dx_sqlite_submit,
     .run = dx_sqlite_run_direct,
+    .set_wait = set_wait,
     .check = dx_sqlite_check,
     .watch = dx_sqlite_watch,
     .row_columns = dx_sqlite_row_columns,

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
+#include "base/lag.h"
 #include "base/map.h"
 #include "store/backend.h"
 
@@ -224,7 +225,7 @@ typedef struct dx_sqlite_writer {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     _Atomic(dx_tx *) incoming; // newest first
-    atomic_size_t waiting;
+    dx_lag lag;
     atomic_bool stop;
     atomic_uint parked; // by migrations: no new group is begun
     dx_sqlite_conn *conn;
@@ -240,13 +241,14 @@ typedef struct dx_sqlite_readers {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     dx_tx *first, *last;
-    size_t waiting;
+    dx_lag lag;
     bool stop;
 } dx_sqlite_readers;
 
 struct dx_sqlite {
     dx_store base;
-    dx_store_options options;
+    dx_store_options options; // but for `wait`
+    _Atomic(dx_nanos) wait;
     const char *path; // NULL: in memory
     dx_arena *arena;
     pthread_mutex_t arena_lock;
@@ -300,6 +302,8 @@ void dx_writer_stop(dx_sqlite *store); // finishes what waits
 // Keeps the writer from taking its next turn, so that another connection of this process gets one; the group under way is finished first.
 void dx_writer_park(dx_sqlite *store);
 void dx_writer_unpark(dx_sqlite *store);
+// Puts the transaction down for a queue; false when that is full, or its wait too long.
+bool dx_sqlite_enqueue(dx_sqlite *store, dx_lag *lag, dx_tx *tx);
 void dx_writer_submit(dx_sqlite *store, dx_tx *tx);
 dx_status dx_readers_start(dx_sqlite *store);
 void dx_readers_stop(dx_sqlite *store);

@@ -12,7 +12,7 @@ static dx_tx *take(dx_sqlite_readers *readers) {
     dx_tx *tx = readers->first;
     if (tx) {
         readers->first = tx->queue_next;
-        readers->waiting--;
+        dx_lag_begin(&readers->lag, tx->entered, dx_clock_monotonic());
     }
     pthread_mutex_unlock(&readers->lock);
     return tx;
@@ -51,12 +51,11 @@ static dx_status enqueue(dx_sqlite *store, dx_tx *tx) {
     dx_status status = DX_OK;
     pthread_mutex_lock(&readers->lock);
     if (readers->stop) status = DX_STORE_UNAVAILABLE;
-    if (readers->waiting >= store->options.queue_cap) status = DX_OVERLOADED;
+    if (!status && !dx_sqlite_enqueue(store, &readers->lag, tx)) status = DX_OVERLOADED;
     if (!status) {
         tx->queue_next = NULL;
         *(readers->first ? &readers->last->queue_next : &readers->first) = tx;
         readers->last = tx;
-        readers->waiting++;
         if (readers->idle) pthread_cond_signal(&readers->wake);
     }
     pthread_mutex_unlock(&readers->lock);

@@ -115,6 +115,15 @@ dx_status dx_sqlite_check(dx_session *base) {
     return status;
 }
 
+bool dx_sqlite_enqueue(dx_sqlite *store, dx_lag *lag, dx_tx *tx) {
+    tx->entered = dx_clock_monotonic();
+    dx_nanos wait = dx_lag_of(lag, tx->entered);
+    bool long_enough = wait > atomic_load_explicit(&store->wait, memory_order_relaxed);
+    if (dx_lag_enter(lag, tx->entered) < store->options.queue_cap && !long_enough) return true;
+    dx_lag_withdraw(lag);
+    return false;
+}
+
 void dx_sqlite_submit(dx_session *base, dx_tx *tx) {
     dx_sqlite_session *session = (dx_sqlite_session *)(void *)base;
     tx->session = base;

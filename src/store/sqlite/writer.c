@@ -44,7 +44,6 @@ static dx_tx *next_tx(dx_sqlite_writer *writer) {
     if (!writer->pending && !take_in(writer)) return NULL;
     dx_tx *tx = writer->pending;
     writer->pending = tx->queue_next;
-    (void)atomic_fetch_sub_explicit(&writer->waiting, 1, memory_order_relaxed);
     return tx;
 }
 
@@ -128,6 +127,7 @@ static void run_group(dx_sqlite *store) {
     for (unsigned count = 0; count < GROUP_CAP && now - start < GROUP_TIME; count++) {
         dx_tx *tx = next_tx(writer);
         if (!tx) break;
+        dx_lag_begin(&writer->lag, tx->entered, now);
         run_tx(&commit, tx, now);
         now = dx_clock_monotonic();
     }
@@ -182,9 +182,7 @@ void dx_writer_unpark(dx_sqlite *store) {
 void dx_writer_submit(dx_sqlite *store, dx_tx *tx) {
     dx_sqlite_writer *writer = &store->writer;
     bool closing = atomic_load_explicit(&store->closing, memory_order_relaxed);
-    size_t waiting = atomic_fetch_add_explicit(&writer->waiting, 1, memory_order_relaxed);
-    if (DX_UNLIKELY(closing || waiting >= store->options.queue_cap)) {
-        (void)atomic_fetch_sub_explicit(&writer->waiting, 1, memory_order_relaxed);
+    if (DX_UNLIKELY(closing || !dx_sqlite_enqueue(store, &writer->lag, tx))) {
         tx->outcome = closing ? DX_STORE_UNAVAILABLE : DX_OVERLOADED;
         return dx_session_answer((dx_sqlite_session *)(void *)tx->session, tx, tx);
     }

@@ -1,0 +1,133 @@
+// Overload: when it begins and ends, what is refused and what is answered all the same, and that a queue is judged by its waits.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/lag.h"
+#include "server/loopback_fixture.h"
+
+static dx_nanos clock_now;
+
+static dx_nanos read_clock(void) {
+    return clock_now;
+}
+
+static dx_overload begin(void) {
+    clock_now = 1000 * DX_SECOND;
+    return (dx_overload){.bound = 100 * DX_MILLISECOND, .now = read_clock};
+}
+
+static void turn(dx_overload *overload, dx_nanos took) {
+    clock_now += took;
+    dx_overload_turn(overload, took);
+}
+
+static void a_long_turn_counts_only_when_it_fills_the_interval(void **state) {
+    (void)state;
+    dx_overload overload = begin();
+    turn(&overload, 101 * DX_MILLISECOND);
+    assert_true(overload.on); // it lasted the interval by itself
+    overload = begin();
+    overload.bound = 20 * DX_MILLISECOND;
+    turn(&overload, 50 * DX_MILLISECOND);
+    assert_false(overload.on);
+    turn(&overload, 1 * DX_MILLISECOND);
+    turn(&overload, 99 * DX_MILLISECOND);
+    assert_false(overload.on);
+}
+
+static void overload_is_long_turns_for_an_interval_and_ends_with_a_short_one(void **state) {
+    (void)state;
+    dx_overload overload = begin();
+    overload.bound = 20 * DX_MILLISECOND;
+    for (int i = 0; i < 3; i++) turn(&overload, 30 * DX_MILLISECOND);
+    assert_false(overload.on);
+    turn(&overload, 30 * DX_MILLISECOND);
+    assert_true(overload.on);
+    turn(&overload, 20 * DX_MILLISECOND);
+    assert_false(overload.on);
+}
+
+static dx_verdict answer_yes(const void *conf, dx_exchange *x) {
+    (void)conf;
+    return dx_exchange_json(x, 200, DX_SLICE("{}"));
+}
+
+static const dx_slice admin[] = {DX_SLICE_INIT("admin")}, others[] = {DX_SLICE_INIT("admin"), DX_SLICE_INIT("staff")};
+static dx_operation operations[] = {
+    {.id = DX_SLICE_INIT("plain"), .path = DX_SLICE_INIT("/plain"), .handler = answer_yes, .access = {.is_public = true}},
+    {.id = DX_SLICE_INIT("staff"), .path = DX_SLICE_INIT("/staff"), .handler = answer_yes, .access = {.roles = others, .role_count = 2}},
+    {.id = DX_SLICE_INIT("admin"), .path = DX_SLICE_INIT("/admin"), .handler = answer_yes, .access = {.roles = admin, .role_count = 1}}};
+
+static dx_status build(void *state, dx_app *app, dx_diags *diags) {
+    (void)state, (void)diags;
+    for (size_t i = 0; i < DX_COUNT_OF(operations); i++) assert_int_equal(dx_app_add_operation(app, &operations[i]), DX_OK);
+    return DX_OK;
+}
+
+static const dx_feature feature = {.name = "test", .build = build};
+const dx_feature *const dx_features[] = {&feature, NULL};
+
+static dx_nanos late(void) { // the turn has used all it may
+    return dx_clock_monotonic() + 10 * DX_SECOND;
+}
+
+static int ask(loopback_fixture *f, const char *request) {
+    f->worker->overload.on = true; // each turn is short here, and would end it
+    return loopback_ask(f, request)->status;
+}
+
+static void what_an_overloaded_turn_has_no_time_for_is_refused(void **state) {
+    (void)state;
+    loopback_fixture f;
+    loopback_open(&f, "{\"server\": {}}");
+    assert_int_equal(ask(&f, "GET /plain HTTP/1.1\r\nHost: t\r\n\r\n"), 200); // it begins early in its turn
+    f.worker->overload.now = late;
+    assert_int_equal(ask(&f, "GET /plain HTTP/1.1\r\nHost: t\r\n\r\n"), 503);
+    assert_true(strlen(loopback_field(&f, "retry-after")) == 1);
+    assert_non_null(strstr(f.answer.body.data, "\"error_code\":\"overloaded\""));
+    assert_int_equal(ask(&f, "GET /staff HTTP/1.1\r\nHost: t\r\n\r\n"), 503);
+    loopback_close(&f);
+}
+
+static void health_checks_and_administrators_are_answered_all_the_same(void **state) {
+    (void)state;
+    loopback_fixture f;
+    loopback_open(&f, "{\"server\": {}}");
+    f.worker->overload.now = late;
+    assert_int_equal(ask(&f, "GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"), 200);
+    assert_int_equal(ask(&f, "GET /readyz HTTP/1.1\r\nHost: t\r\n\r\n"), 200);
+    assert_int_equal(ask(&f, "GET /health HTTP/1.1\r\nHost: t\r\n\r\n"), 200);
+    assert_int_equal(ask(&f, "GET /admin HTTP/1.1\r\nHost: t\r\n\r\n"), 401); // it comes as far as being asked who is there
+    loopback_close(&f);
+}
+
+static void a_queue_is_as_slow_as_its_last_wait_or_as_it_is_stuck(void **state) {
+    (void)state;
+    dx_lag lag = {0};
+    assert_int_equal(dx_lag_of(&lag, 50), 0);
+    assert_int_equal(dx_lag_enter(&lag, 100), 0);
+    assert_int_equal(dx_lag_of(&lag, 130), 30); // nothing was begun since
+    assert_int_equal(dx_lag_enter(&lag, 110), 1);
+    dx_lag_begin(&lag, 100, 200);
+    assert_int_equal(dx_lag_of(&lag, 201), 100);
+    assert_int_equal(dx_lag_of(&lag, 500), 300);
+    dx_lag_begin(&lag, 110, 500);
+    assert_int_equal(dx_lag_of(&lag, 900), 0); // nobody waits
+    assert_int_equal(dx_lag_enter(&lag, 1000), 0);
+    assert_int_equal(dx_lag_of(&lag, 1001), 1); // what was is forgotten
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_long_turn_counts_only_when_it_fills_the_interval),
+        cmocka_unit_test(overload_is_long_turns_for_an_interval_and_ends_with_a_short_one),
+        cmocka_unit_test(what_an_overloaded_turn_has_no_time_for_is_refused),
+        cmocka_unit_test(health_checks_and_administrators_are_answered_all_the_same),
+        cmocka_unit_test(a_queue_is_as_slow_as_its_last_wait_or_as_it_is_stuck),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
