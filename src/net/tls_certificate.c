@@ -117,7 +117,7 @@ static dx_status check_chain(const dx_tls_identity *identity, const dx_tls_place
         return dx_tls_fault(place, "certificate", "put the intermediates of this certificate, and nothing else, behind it",
                             "the chain in %s is broken: certificate %d did not issue certificate %d", path, i + 1, i);
     }
-    if (count == 1 && !issued(identity->certificate, identity->certificate))
+    if (count == 1 && X509_self_signed(identity->certificate, 1) != 1)
         warn(path,
              "there is no intermediate certificate in the file; clients that lack it will not trust this one (is there a fullchain.pem?)");
     ERR_clear_error();

@@ -234,7 +234,7 @@ dx_status dx_tls_staple_create(dx_tls_staple **out, dx_tls *tls, const dx_tls_ce
                                dx_diags *diags) {
     dx_tls_place place = {diags, entry->pointer};
     X509 *issuer = sk_X509_num(identity->chain) ? sk_X509_value(identity->chain, 0) : NULL;
-    if (!issuer && X509_check_issued(identity->certificate, identity->certificate) == X509_V_OK) issuer = identity->certificate;
+    if (!issuer && X509_self_signed(identity->certificate, 0) == 1) issuer = identity->certificate;
     if (!issuer)
         return dx_tls_fault(&place, "ocsp", "put the issuer's certificate behind the certificate",
                             "an OCSP response cannot be checked without the issuer's certificate, which is not in %s", entry->certificate);
