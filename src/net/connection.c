@@ -230,10 +230,10 @@ static void on_timer(dx_timer *timer) {
         return;
     }
     dx_connection_enter(c);
-    bool stalls = dx_connection_pending(c) && dx_loop_now(c->listener->loop) >= stall_deadline(c);
-    if (c->opening || c->lingering || stalls)
+    bool pending = dx_connection_pending(c);
+    if (c->opening || c->lingering || (pending && dx_loop_now(c->listener->loop) >= stall_deadline(c)))
         break_off(c);
-    else
+    else if (!pending || c->duplex)
         c->protocol->timeout(c);
     dx_connection_leave(c);
 }

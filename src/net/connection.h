@@ -140,6 +140,8 @@ void dx_connection_lend(dx_connection *connection, dx_slice bytes);
 // a file breaks the connection off. The file is its stream's, which must not end before. After its `ready`: dx_connection_file_ready.
 void dx_connection_send_file(dx_connection *connection, dx_file_body *file);
 void dx_connection_file_ready(dx_connection *connection);
+// Something of the output is lost: the connection is of no more use.
+void dx_connection_lose(dx_connection *connection);
 // Forgets what was to be sent.
 void dx_connection_drop_output(dx_connection *connection);
 // Sends what it can.

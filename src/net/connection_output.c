@@ -88,7 +88,7 @@ static void note_taken(dx_connection *c, size_t sent) {
     if (dx_connection_pending(c) && takes_too_slowly(c)) c->broken = true;
 }
 
-static void lose_output(dx_connection *c) {
+void dx_connection_lose(dx_connection *c) {
     c->unsendable = c->broken = true;
 }
 
@@ -106,7 +106,7 @@ static void flush_bytes(dx_connection *c) {
     bool waited = dx_connection_pending(c);
     ssize_t sent = c->transport->send(c, pieces, count);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-        lose_output(c);
+        dx_connection_lose(c);
         return;
     }
     advance_output(c, sent > 0 ? (size_t)sent : 0, buffered);
@@ -121,7 +121,7 @@ static void flush_bytes(dx_connection *c) {
 // What a piece's attempt says when there is nothing to send now: the pool thread's or the peer's turn, or the end.
 static ssize_t wait_or_lose(dx_connection *c, ssize_t said) {
     if (said == DX_FILE_FAILED) {
-        lose_output(c);
+        dx_connection_lose(c);
     } else if (!c->fetching) {
         c->fetching = true;
         c->fetch_since = dx_loop_now(c->listener->loop);
@@ -150,7 +150,7 @@ static ssize_t pass_piece(dx_connection *c, size_t most) {
     }
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
     if (sent <= 0) { // an error, or the file has become shorter
-        lose_output(c);
+        dx_connection_lose(c);
         return 0;
     }
     dx_file_body_skip(c->file, (size_t)sent);
@@ -173,7 +173,10 @@ static void flush_file(dx_connection *c) {
 }
 
 void dx_connection_send_file(dx_connection *c, dx_file_body *file) {
-    if (c->broken) return;
+    if (c->broken) {
+        dx_connection_lose(c);
+        return;
+    }
     if (!dx_connection_pending(c)) begin_wait(c);
     c->file = file;
     c->fetching = c->by_copy = false;

@@ -410,12 +410,17 @@ static void tunnel_may_be_silent_but_not_when_its_owner_has_finished(void **stat
 
 static void tunnel_whose_peer_does_not_read_is_cut(void **state) {
     (void)state;
-    actor *a = open_tunnel();
-    dx_loopback_window(s.client, 10);
-    assert_true(dx_stream_write(a->stream, dx_slice_of("more than ten bytes", 19)));
-    stage_await(&s, &s.closed, 1);
-    assert_int_equal(a->aborts, 1);
-    assert_false(a->sent);
+    for (size_t finished = 0; finished < 2; finished++) {
+        actor *a = open_tunnel();
+        dx_loopback_window(s.client, 10);
+        assert_true(dx_stream_write(a->stream, DX_SLICE("more than ten bytes")));
+        if (finished) dx_stream_finish(a->stream);
+        stage_await(&s, &s.closed, finished + 1);
+        stage_await_closed(&s);
+        assert_int_equal(a->aborts, finished ? 0 : 1);
+        assert_false(a->sent);
+        stage_connect(&s);
+    }
 }
 
 static void tunnel_may_be_dropped_at_any_time(void **state) {
@@ -626,7 +631,9 @@ static void preface_of_http2_changes_the_protocol(void **state) {
 static void preface_is_refused_where_it_is_out_of_place(void **state) {
     (void)state;
     s.on_end = answer_ok;
-    stage_send(&s, DX_HTTP2_PREFACE); // nobody here speaks it
+    s.listener->http2 = NULL; // nobody here speaks it
+    stage_connect(&s);
+    stage_send(&s, DX_HTTP2_PREFACE);
     stage_await_text(&s, "HTTP/1.1 505 ");
     s.listener->http2 = &toy_protocol;
     stage_connect(&s);

@@ -67,7 +67,7 @@ void dx_http1_tunnel_rest(dx_http1 *h) {
     c->reading = !h->held && !c->eof && dx_stream_window_open(h->stream);
     c->idle = false;
     dx_nanos since = h->since > c->progress ? h->since : c->progress;
-    c->deadline = h->finished ? since + c->listener->options.limits.body_stall : DX_NEVER;
+    c->deadline = h->finished && !dx_connection_pending(c) ? since + c->listener->options.limits.body_stall : DX_NEVER;
     if (h->stream->blocked && c->burst >= DX_BURST_CAP) dx_connection_touch(c); // the others have had their turn by then
 }
 

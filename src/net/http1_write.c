@@ -127,7 +127,7 @@ static bool write_head(dx_http1 *h, dx_stream *stream, const dx_response_head *h
     char *to = dx_connection_reserve(c, bound + (copied ? body.size : 0));
     char *own = to ? NULL : dx_arena_bytes(stream->arena, bound); // a head larger than the buffer
     if (!to && !own) {
-        c->broken = true;
+        dx_connection_lose(c);
         return true;
     }
     char *end = head_text(to ? to : own, h, head, frame);
@@ -257,7 +257,7 @@ static void write_last_chunk(dx_stream *stream) {
     size_t bound = fields_bound(stream->trailers) + sizeof "0\r\n\r\n";
     char *to = dx_arena_bytes(stream->arena, bound), *end = to;
     if (!to) {
-        c->broken = true; // the peer must not take it for whole
+        dx_connection_lose(c); // the peer must not take it for whole
         return;
     }
     end = LITERAL(end, "0\r\n");
