@@ -132,7 +132,8 @@ static dx_ws_event read_data(dx_ws_parser *p, char **data, size_t *size) {
 static dx_ws_event judge_close(dx_ws_parser *p) {
     const uint8_t *payload = (const uint8_t *)p->control;
     if (p->control_size == 1) return refuse(p, 1002, "a close frame of one byte");
-    uint16_t code = (uint16_t)(p->control_size ? payload[0] << 8 | payload[1] : 1005);
+    uint16_t code = 1005;
+    if (p->control_size) code = (uint16_t)(payload[0] << 8 | payload[1]);
     if (p->control_size && !dx_ws_close_code_valid(code)) return refuse(p, 1002, "a close code that may not be sent");
     if (p->control_size > 2 && !dx_utf8_valid(dx_slice_of(p->control + 2, p->control_size - 2u)))
         return refuse(p, 1007, "a close reason that is not UTF-8");

@@ -10,6 +10,13 @@
 
 #include "crypto/hmac.h"
 
+void dx_sha1(uint8_t out[DX_SHA1_SIZE], dx_slice data) {
+    SHA_CTX state;
+    SHA1_Init(&state);
+    SHA1_Update(&state, data.data, data.size);
+    SHA1_Final(out, &state);
+}
+
 void dx_sha256(uint8_t out[DX_SHA256_SIZE], dx_slice data) {
     SHA256_CTX state;
     SHA256_Init(&state);

@@ -5,6 +5,9 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+// For RFC 6455's handshake, which asks for it; nothing else is to rest on it.
+#define DX_SHA1_SIZE 20
+void dx_sha1(uint8_t out[DX_SHA1_SIZE], dx_slice data);
 #define DX_SHA256_SIZE 32
 void dx_sha256(uint8_t out[DX_SHA256_SIZE], dx_slice data);
 void dx_hmac_sha256(uint8_t out[DX_SHA256_SIZE], dx_slice key, dx_slice data);

@@ -23,6 +23,13 @@ static dx_slice filled(char *buffer, int byte, size_t size) {
     return dx_slice_of(buffer, size);
 }
 
+static void sha1_matches_fips_180(void **state) {
+    (void)state;
+    uint8_t out[DX_SHA1_SIZE];
+    dx_sha1(out, DX_SLICE("abc"));
+    assert_memory_equal(out, "\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d", sizeof out);
+}
+
 static void sha256_matches_fips_180(void **state) {
     (void)state;
     uint8_t out[DX_SHA256_SIZE];
@@ -81,6 +88,7 @@ static void secrets_compare_by_length_and_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sha1_matches_fips_180),
         cmocka_unit_test(sha256_matches_fips_180),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(derived_keys_match_rfc_5869_without_salt),
