@@ -25,6 +25,7 @@ extern const dx_command dx_cmd_openapi;
 extern const dx_command dx_cmd_users;
 extern const dx_command dx_cmd_cert;
 extern const dx_command dx_cmd_reload;
+extern const dx_command dx_cmd_upgrade;
 
 // Options of a command line: `--name VALUE`, `--name=VALUE`, `--flag`, `--` ends them. Whatever is not an option is an operand.
 typedef struct dx_option {

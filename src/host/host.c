@@ -36,6 +36,11 @@ static void announce(dx_host *host) {
 // --- the main thread's loop
 // -------------------------------------------------------------------------------------------------------------------
 
+// Not while they are still those of the process that started this one.
+static bool owns_sockets(const dx_host *host) {
+    return !host->succeeds || host->took_over;
+}
+
 static bool is_handed_over(dx_host *host) {
     pthread_mutex_lock(&host->lock);
     bool handed_over = host->handed_over;
@@ -49,11 +54,17 @@ static void close_control(dx_host *host) {
 }
 
 static void begin_drain(dx_host *host) {
-    bool handed_over = is_handed_over(host);
+    // Under the lock, so that it is either this process that drains politely or the other one that never begins.
+    pthread_mutex_lock(&host->lock);
+    bool handed_over = host->handed_over;
+    atomic_store(&host->process->draining, true);
+    pthread_mutex_unlock(&host->lock);
     host->draining = true;
+    if (!handed_over) dx_systemd_tell("STOPPING=1\nSTATUS=draining");
     close_control(host);
-    dx_sockets_close(&host->sockets, !handed_over);
+    dx_sockets_close(&host->sockets, !handed_over && owns_sockets(host));
     dx_workers_drain(host, handed_over);
+    dx_host_wake(host->stopping);
 }
 
 static void begin_job(dx_host *host) {
@@ -64,11 +75,26 @@ static void begin_job(dx_host *host) {
         dx_job_start(host, DX_JOB_UPGRADE, -1);
 }
 
+// systemd hears of us when every worker's loop has gone round since the last time.
+static int beat(dx_host *host) {
+    dx_nanos now = dx_clock_monotonic();
+    if (host->beat_every == 0 || host->handed_over) return -1;
+    if (now >= host->beat_at) {
+        host->beat_at = now + host->beat_every;
+        if (dx_workers_beat(host)) dx_systemd_tell("WATCHDOG=1");
+    }
+    return (int)((host->beat_at - now) / DX_MILLISECOND) + 1;
+}
+
+static int sooner(int a, int b) {
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static void wait_for_news(dx_host *host) {
     bool listens = host->control >= 0 && !host->job.running;
     struct pollfd watched[] = {{.fd = host->wake, .events = POLLIN}, {.fd = listens ? host->control : -1, .events = POLLIN}};
     uint64_t count;
-    if (poll(watched, DX_COUNT_OF(watched), dx_host_patience(host)) <= 0) return;
+    if (poll(watched, DX_COUNT_OF(watched), sooner(dx_host_patience(host), beat(host))) <= 0) return;
     if (watched[0].revents && read(host->wake, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) return;
     if (!watched[1].revents) return;
     int connection = dx_control_accept(host->control);
@@ -88,16 +114,30 @@ static void run(dx_host *host, bool stop) {
     dx_job_join(&host->job);
 }
 
+static dx_status take_sockets(dx_seat *seat, void *app) {
+    return dx_sockets_adopt(&seat->host->sockets, seat->worker, app);
+}
+
+// The workers stand ready before anything is accepted: a process that takes over says so, and waits for its turn.
+static dx_status begin(dx_host *host, dx_diags *diags) {
+    dx_status status = DX_OK;
+    if (dx_app_logs_requests(host->app)) status = dx_request_log_start(&host->process->log, STDERR_FILENO);
+    if (status == DX_OK) status = dx_workers_launch(host, diags);
+    if (status == DX_OK) status = dx_handover_ready(host);
+    if (status == DX_OK) status = dx_workers_visit(host, take_sockets, host->app);
+    if (status != DX_OK) return status;
+    dx_sockets_settle(&host->sockets, host->app);
+    announce(host);
+    host->control = dx_control_open(host->options->app.path);
+    host->beat_every = dx_systemd_watchdog(host->took_over);
+    dx_systemd_tell("READY=1\nSTATUS=serving");
+    return DX_OK;
+}
+
 static dx_status serve(dx_host *host, dx_diags *diags) {
     dx_process *process = host->process;
-    dx_status status = DX_OK;
-    if (dx_app_logs_requests(host->app)) status = dx_request_log_start(&process->log, STDERR_FILENO);
-    if (status == DX_OK) status = dx_workers_launch(host, diags);
-    if (status == DX_OK) {
-        dx_sockets_settle(&host->sockets, host->app);
-        announce(host);
-        host->control = dx_control_open(host->options->app.path);
-    }
+    dx_status status = begin(host, diags);
+    if (status != DX_OK) dx_handover_fail(host, status, diags);
     run(host, status != DX_OK);
     close_control(host);
     dx_workers_join(host);
@@ -113,7 +153,8 @@ static dx_status serve(dx_host *host, dx_diags *diags) {
 
 static dx_status settled(void *ctx, dx_app *app, dx_diags *diags) {
     dx_host *host = ctx;
-    return dx_sockets_open(&host->sockets, app, app->process->worker_count, diags);
+    dx_status status = dx_sockets_open(&host->sockets, app, app->process->worker_count, diags);
+    return status == DX_OK ? dx_privileges_drop(app, diags) : status;
 }
 
 // The store ends before any app does: what a write still has in hand is the apps'.
@@ -128,9 +169,13 @@ static dx_status build_and_serve(dx_host *host, dx_diags *diags) {
     dx_app_options options = host->options->app;
     options.settled = settled;
     options.ctx = host;
-    dx_status status = dx_app_create(&host->app, &options, diags);
+    dx_status status = dx_handover_begin(host, diags);
+    if (status == DX_OK) status = dx_systemd_take(host);
+    options.beside = host->succeeds;
+    if (status == DX_OK) status = dx_app_create(&host->app, &options, diags);
     if (status != DX_OK) {
-        dx_sockets_close(&host->sockets, true);
+        dx_sockets_close(&host->sockets, owns_sockets(host));
+        dx_handover_fail(host, status, diags);
         return status;
     }
     host->process = dx_process_hold(host->app->process);
@@ -143,8 +188,12 @@ static dx_status build_and_serve(dx_host *host, dx_diags *diags) {
 
 dx_status dx_host_serve(const dx_host_options *options, dx_diags *diags) {
     dx_signals signals;
-    dx_host host = {.options = options, .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .control = -1};
-    if (host.wake < 0) return DX_UNAVAILABLE;
+    dx_host host = {.options = options,
+                    .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                    .stopping = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                    .control = -1,
+                    .predecessor = -1};
+    if (host.wake < 0 || host.stopping < 0) return DX_UNAVAILABLE; // the process is ending: nothing leaks for long
     pthread_mutex_init(&host.lock, NULL);
     pthread_cond_init(&host.changed, NULL);
     dx_sockets_init(&host.sockets);
@@ -154,6 +203,7 @@ dx_status dx_host_serve(const dx_host_options *options, dx_diags *diags) {
     dx_sockets_deinit(&host.sockets);
     pthread_cond_destroy(&host.changed);
     pthread_mutex_destroy(&host.lock);
+    close(host.stopping);
     close(host.wake);
     return status;
 }

@@ -33,14 +33,22 @@ static void log_outcome(const dx_report *report, const char *done, const char *r
 
 static void reload(dx_host *host, dx_report *report) {
     dx_nanos began = dx_clock_monotonic();
+    dx_systemd_reloading();
     dx_host_reload(host, report);
+    dx_systemd_tell(report->status == DX_OK ? "READY=1\nSTATUS=serving" : "READY=1\nSTATUS=serving; the last reload was refused");
     log_outcome(report, "reloaded", "reload_refused", began);
+}
+
+static void upgrade(dx_host *host, dx_report *report) {
+    dx_nanos began = dx_clock_monotonic();
+    dx_host_upgrade(host, report);
+    log_outcome(report, "handed_over", "upgrade_refused", began);
 }
 
 static const struct {
     dx_slice name;
     void (*run)(dx_host *host, dx_report *report);
-} requests[] = {{DX_SLICE_INIT("reload"), reload}};
+} requests[] = {{DX_SLICE_INIT("reload"), reload}, {DX_SLICE_INIT("upgrade"), upgrade}};
 
 static void answer_request(dx_job *job, dx_report *report) {
     yyjson_val *request;
@@ -72,6 +80,8 @@ static void work(dx_job *job) {
     } else if (job->kind == DX_JOB_REQUEST) {
         answer_request(job, &report);
         dx_control_answer(job->connection, &report);
+    } else if (job->kind == DX_JOB_UPGRADE) {
+        upgrade(job->host, &report);
     } else {
         reload(job->host, &report);
     }

@@ -30,8 +30,10 @@ struct dx_seat {
     dx_task drain;
     dx_visit visit;
     dx_status status;
-    bool is_up; // the main thread's
-    bool ended; // its loop runs no more; under the host's lock
+    dx_task beat;
+    atomic_bool beats; // it has done so since it was last asked
+    bool is_up;        // the main thread's
+    bool ended;        // its loop runs no more; under the host's lock
     dx_diags *diags;
 };
 
@@ -77,11 +79,16 @@ struct dx_host {
     atomic_uint running; // of these
     dx_sockets sockets;
     dx_job job;
-    int control;      // listening; -1: none
-    dx_app *retired;  // under `lock`: apps that are served no more but still used, newest first
-    dx_app *vacated;  // under `lock`: apps that nobody uses any more
-    bool draining;    // the main thread's
-    bool handed_over; // under `lock`: another process has the sockets
+    int control;                  // listening; -1: none
+    dx_app *retired;              // under `lock`: apps that are served no more but still used, newest first
+    dx_app *vacated;              // under `lock`: apps that nobody uses any more
+    int stopping;                 // eventfd, readable once the process drains: jobs that wait for others give up
+    int predecessor;              // the channel to the process that hands over to this one, until it has; else -1
+    bool succeeds;                // was started by one
+    bool took_over;               // and has its sockets for good
+    dx_nanos beat_every, beat_at; // of systemd's watchdog; 0: none
+    bool draining;                // the main thread's
+    bool handed_over;             // under `lock`: another process has the sockets
     pthread_mutex_t lock;
     pthread_cond_t changed; // a worker is up, a visit is over, a worker has ended
     bool is_started;
@@ -107,6 +114,8 @@ dx_status dx_workers_outcome(const dx_host *host); // DX_OK, or what ended the f
 // Calls `fn` on every worker's thread, between two turns of its loop, one worker after another; from no worker's thread. The first that
 // fails ends it. DX_CANCELLED: a worker has ended.
 dx_status dx_workers_visit(dx_host *host, dx_status (*fn)(dx_seat *seat, void *ctx), void *ctx) DX_MUST_USE;
+// Asks every worker to show that its loop goes round; whether all have since they were last asked.
+bool dx_workers_beat(dx_host *host);
 dx_status dx_worker_start_features(dx_worker *worker, dx_app *app) DX_MUST_USE;
 
 // --- sockets.c
@@ -139,6 +148,25 @@ void dx_host_vacated(dx_process *process, dx_app *app);
 static inline bool dx_app_logs_requests(const dx_app *app) {
     return app->settings.log_requests && app->settings.log_level <= DX_LOG_INFO;
 }
+
+// --- handover.c
+// Starts the program anew, gives it the sockets, and lets it go on. On anything but DX_OK this process goes on as it was.
+void dx_host_upgrade(dx_host *host, dx_report *report);
+// In the new process: takes the sockets, when it was started by an old one; says that it stands ready, and waits until it may accept; or
+// says why it can't.
+dx_status dx_handover_begin(dx_host *host, dx_diags *diags) DX_MUST_USE;
+dx_status dx_handover_ready(dx_host *host) DX_MUST_USE;
+void dx_handover_fail(dx_host *host, dx_status status, const dx_diags *diags);
+
+// --- systemd.c
+void dx_systemd_tell(const char *text); // to the service manager, if there is one
+void dx_systemd_reloading(void);
+dx_status dx_systemd_take(dx_host *host) DX_MUST_USE; // the sockets that it passed, as "systemd:NAME"
+dx_nanos dx_systemd_watchdog(bool took_over);         // how often it wants to hear of us; 0: never
+
+// --- privileges.c
+// Becomes server.user, for good. Before threads.
+dx_status dx_privileges_drop(const dx_app *app, dx_diags *diags) DX_MUST_USE;
 
 // --- job.c
 // Starts it on a thread; `connection` is closed by it.

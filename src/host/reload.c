@@ -181,6 +181,7 @@ void dx_host_reload(dx_host *host, dx_report *report) {
     dx_app *next = NULL;
     dx_app_options options = host->options->app;
     options.process = host->process;
+    options.beside = true;
     options.settled = settled;
     options.ctx = host;
     report->status = dx_app_create(&next, &options, &report->findings);

@@ -3,6 +3,7 @@
 // address is never closed while others of the address go on: the system would lose the connections that wait in it.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -103,13 +104,28 @@ static int open_beside(const dx_host_socket *first, dx_slice pointer, dx_diags *
     return dx_socket_listen(&fd, bound, &options, diags) == DX_OK ? fd : -1;
 }
 
+// Says what there is instead.
+static dx_status complain_missing(const dx_sockets *sockets, const dx_listen_setting *listen, dx_diags *diags) {
+    char names[200] = "none";
+    size_t size = 0;
+    for (size_t i = 0; i < sockets->count && size < sizeof names; i++)
+        if (sockets->rows[i].foreign)
+            size += (size_t)snprintf(names + size, sizeof names - size, "%s%s", size ? ", " : "", sockets->rows[i].address);
+    dx_diag *diag = dx_diags_add(diags, DX_UNAVAILABLE, listen->pointer, "systemd passed no socket of this name (%s); it passed: %s",
+                                 listen->address + 8, names);
+    if (diag) diag->suggestion = DX_SLICE("start the server by its .socket unit, whose FileDescriptorName= is the name");
+    return DX_UNAVAILABLE;
+}
+
 static dx_status open_one(dx_sockets *sockets, const dx_listen_setting *listen, unsigned nth, unsigned worker, unsigned workers,
                           dx_diags *diags) {
     const dx_host_socket *first = find(sockets, listen->address, nth, -1);
     dx_socket_options options = {.reuse_port = workers > 1, .probe = true, .mode = listen->mode, .pointer = listen->pointer};
     int fd = -1;
     dx_status status = DX_OK;
-    if (!first)
+    if (!first && strncmp(listen->address, "systemd:", 8) == 0)
+        status = complain_missing(sockets, listen, diags);
+    else if (!first)
         status = dx_socket_listen(&fd, listen->address, &options, diags);
     else if ((fd = open_beside(first, listen->pointer, diags)) < 0)
         status = DX_UNAVAILABLE;

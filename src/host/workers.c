@@ -23,6 +23,7 @@ static void drain_now(dx_task *task) {
 
 static void drain_politely(dx_task *task) {
     dx_worker *worker = DX_CONTAINER_OF(task, dx_seat, drain)->worker;
+    dx_serve_drain(worker);
     dx_listener_drain(worker->listener, DX_DRAIN_POLITE, worker->app->settings.drain, on_drained, worker);
 }
 
@@ -42,8 +43,7 @@ static dx_status start_listener(dx_seat *seat) {
                                    .ops = &dx_serve_ops,
                                    .ctx = worker,
                                    .gate = worker->process->gate};
-    dx_status status = dx_listener_start(&worker->listener, worker->loop, &options, seat->diags);
-    return status == DX_OK ? dx_sockets_adopt(&seat->host->sockets, worker, worker->app) : status;
+    return dx_listener_start(&worker->listener, worker->loop, &options, seat->diags);
 }
 
 static dx_status start_worker(dx_seat *seat) {
@@ -84,10 +84,14 @@ static void *work(void *arg) {
     return NULL;
 }
 
+static void beat(dx_task *task) {
+    atomic_store(&DX_CONTAINER_OF(task, dx_seat, beat)->beats, true);
+}
+
 // --- the main thread
 // ------------------------------------------------------------------------------------------------------------------------------
 
-// Starts one worker and waits until it listens.
+// Starts one worker and waits until it stands ready.
 static dx_status launch(dx_host *host, dx_seat *seat) {
     host->is_started = false;
     atomic_fetch_add(&host->running, 1);
@@ -111,7 +115,7 @@ dx_status dx_workers_launch(dx_host *host, dx_diags *diags) {
     process->rested = on_rested;
     for (unsigned i = 0; i < process->worker_count; i++) {
         dx_seat *seat = &host->seats[i];
-        *seat = (dx_seat){.host = host, .worker = &process->workers[i], .diags = diags};
+        *seat = (dx_seat){.host = host, .worker = &process->workers[i], .diags = diags, .beat = {.run = beat}, .beats = true};
         dx_status status = launch(host, seat);
         if (status != DX_OK) return status;
     }
@@ -128,6 +132,18 @@ void dx_workers_drain(dx_host *host, bool polite) {
     dx_log(DX_LOG_INFO, "draining", "%s",
            polite ? "another process takes the new connections; what is under way here is answered"
                   : "no new requests are taken; those under way are answered");
+}
+
+bool dx_workers_beat(dx_host *host) {
+    bool all = true;
+    for (unsigned i = 0; i < host->launched; i++) {
+        dx_seat *seat = &host->seats[i];
+        if (atomic_exchange(&seat->beats, false))
+            dx_loop_post(seat->worker->loop, &seat->beat);
+        else
+            all = false; // the task is still on its way
+    }
+    return all;
 }
 
 void dx_workers_join(dx_host *host) {

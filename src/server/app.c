@@ -202,11 +202,15 @@ static dx_status open_store(dx_app *app, dx_diags *diags) {
     return dx_store_open(&process->store, app->settings.store, &options, diags);
 }
 
-static dx_status prepare_store(dx_app *app, dx_diags *diags) {
+static dx_status prepare_store(dx_app *app, bool beside, dx_diags *diags) {
     dx_migration_report report = {0};
     dx_status status = app->process->store ? DX_OK : open_store(app, diags);
     app->store = app->process->store;
-    if (status == DX_OK) status = dx_store_migrate(app->store, app->tables.items, app->tables.count, &report, diags);
+    const dx_table *const *tables = app->tables.items;
+    if (status == DX_OK && beside)
+        status = dx_store_grow(app->store, tables, app->tables.count, &report, diags);
+    else if (status == DX_OK)
+        status = dx_store_migrate(app->store, tables, app->tables.count, &report, diags);
     if (status != DX_OK) return status;
     if (!app->offline) tell_migration(&report);
     app->keep = dx_keep_create(app->store);
@@ -237,7 +241,7 @@ static dx_status build(dx_app *app, const dx_app_options *options, dx_diags *dia
     if (status == DX_OK && diags->count > before) status = DX_INVALID;
     if (status != DX_OK) return status;
     if (!app->offline && !options->process) dx_app_activate(app);
-    if ((status = prepare_store(app, diags)) != DX_OK) return status;
+    if ((status = prepare_store(app, options->beside, diags)) != DX_OK) return status;
     dx_edge_init(&app->edge, &app->settings,
                  app->settings.security_headers ? DX_SLICE("default-src 'none'; frame-ancestors 'none'") : (dx_slice){NULL, 0});
     if ((status = build_features(app, diags)) == DX_OK) status = add_own_operations(app);

@@ -15,6 +15,7 @@ typedef struct dx_app_options {
     // it was started with. Not when they have findings, nor offline. NULL: nothing.
     dx_status (*settled)(void *ctx, dx_app *app, dx_diags *diags);
     void *ctx;
+    bool beside;  // another app or process still uses the store's tables: nothing is taken from them
     bool offline; // for check and openapi: an empty store in memory, no secret file, nothing listens
 } dx_app_options;
 

@@ -14,7 +14,8 @@ typedef struct dx_backend {
     // Ends the backend's threads, answers what still waits, frees everything.
     void (*close)(dx_store *store);
     // All or nothing; blocks. From any thread that is nobody's loop, also while sessions run.
-    dx_status (*migrate)(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags);
+    dx_status (*migrate)(dx_store *store, const dx_table *const *tables, size_t count, bool grow, dx_migration_report *report,
+                         dx_diags *diags);
     dx_keep *(*keep_create)(dx_store *store); // from any thread
     void (*keep_destroy)(dx_keep *keep);      // likewise; `close` destroys those that are left
     // Kept as long as the keep. The query uses parameters 0 to param_count - 1.

@@ -35,13 +35,22 @@ void dx_store_close(dx_store *store) {
     if (store) store->backend->close(store);
 }
 
-dx_status dx_store_migrate(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags) {
+static dx_status migrate(dx_store *store, const dx_table *const *tables, size_t count, bool grow, dx_migration_report *report,
+                         dx_diags *diags) {
     dx_migration_report ignored;
     if (!report) report = &ignored;
     *report = (dx_migration_report){0};
     dx_status status = dx_tables_check(tables, count, diags);
     if (status) return status;
-    return store->backend->migrate(store, tables, count, report, diags);
+    return store->backend->migrate(store, tables, count, grow, report, diags);
+}
+
+dx_status dx_store_migrate(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags) {
+    return migrate(store, tables, count, false, report, diags);
+}
+
+dx_status dx_store_grow(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags) {
+    return migrate(store, tables, count, true, report, diags);
 }
 
 dx_keep *dx_keep_create(dx_store *store) {

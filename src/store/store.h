@@ -42,6 +42,10 @@ typedef struct dx_migration_report {
 } dx_migration_report;
 dx_status dx_store_migrate(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report,
                            dx_diags *diags) DX_MUST_USE;
+// The same while others still use the tables as they are: columns that are gone from the definition stay, as ones that may be NULL, so that
+// statements that name them go on running. The next dx_store_migrate takes them away, or refuses to.
+dx_status dx_store_grow(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report,
+                        dx_diags *diags) DX_MUST_USE;
 
 // --- statements --------------------------------------------------------------------------------------------------------------
 // A query made ready: immutable, used by any thread. A kept one lives as long as its keep and costs no look-up when it runs; make those

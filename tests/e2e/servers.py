@@ -20,7 +20,7 @@ START_TIMEOUT = 60
 class Server:
     """A running `duplex serve`."""
 
-    def __init__(self, folder, definition, *options, env=None):
+    def __init__(self, folder, definition, *options, env=None, program=None):
         self.folder = pathlib.Path(folder)
         self.path = self.folder / "definition.json"
         if not isinstance(definition, (str, pathlib.Path)):
@@ -30,20 +30,22 @@ class Server:
         self.log_path = self.folder / "log"
         self.options = options
         self.env = dict(os.environ, **(env or {}))
+        self.program = program  # other words behind the binary than those that serve on a port of the system's choice
         self.process = None
         self.start()
 
     def start(self):
         self.log = open(self.log_path, "ab")
-        command = [BINARY, "serve", str(self.path), "--listen", "127.0.0.1:0", *self.options]
+        command = [BINARY, *(self.program or ("serve", str(self.path), "--listen", "127.0.0.1:0", *self.options))]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, cwd=self.folder, env=self.env)
         ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
         line = self.process.stdout.readline().decode() if ready else ""
-        found = re.match(r"listening on (http://(\S+):(\d+))\n", line)
+        found = re.match(r"listening on ((?:https?://)?(\S+):(\S+))\n", line)
         if not found:
             self.kill()
             raise RuntimeError(f"the server did not start: {line!r}\n{self.log_path.read_text()}")
-        self.url, self.host, self.port = found.group(1), found.group(2), int(found.group(3))
+        self.url, self.host = found.group(1), found.group(2)
+        self.port = int(found.group(3)) if found.group(3).isdigit() else 0  # of a unix socket: none
 
     def stop(self, timeout=60):
         """SIGTERM, and its exit status."""

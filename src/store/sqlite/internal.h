@@ -320,6 +320,7 @@ extern const struct sqlite3_mem_methods dx_sqlite_memory;
 
 // --- migrate.c ---------------------------------------------------------------------------------------------------------------
 
-dx_status dx_sqlite_migrate(dx_store *store, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags);
+dx_status dx_sqlite_migrate(dx_store *store, const dx_table *const *tables, size_t count, bool grow, dx_migration_report *report,
+                            dx_diags *diags);
 
 #endif

@@ -43,9 +43,40 @@ static dx_status load_stored(dx_migration *migration) {
     return dx_sqlite_status(migration->conn, code, NULL);
 }
 
+static bool is_wanted(const dx_table *table, dx_slice name) {
+    for (uint16_t i = 0; i < table->column_count; i++) {
+        const dx_column *column = &table->columns[i];
+        if (dx_slice_equal_nocase(column->name, name) || dx_slice_equal_nocase(column->renamed_from, name)) return true;
+    }
+    return false;
+}
+
+// The table with the columns that it has and that are not wanted any more. They lose what could hinder those who don't know them.
+static dx_status add_surplus(const dx_table **out, dx_migration *migration, const dx_table *table) {
+    const dx_slice *json = dx_map_get(&migration->stored, table->name);
+    dx_shape have;
+    *out = table;
+    if (!json) return DX_OK;
+    dx_status status = dx_shape_read(&have, migration->arena, *json);
+    if (status) return status;
+    dx_table *grown = DX_ARENA_NEW(migration->arena, dx_table);
+    dx_column *columns = DX_ARENA_ARRAY(migration->arena, dx_column, table->column_count + have.count);
+    if (!grown || !columns || table->column_count + have.count > UINT16_MAX) return DX_NO_MEMORY;
+    *grown = *table;
+    memcpy(columns, table->columns, table->column_count * sizeof *columns);
+    for (size_t i = 0; i < have.count; i++)
+        if (!is_wanted(table, have.columns[i].name))
+            columns[grown->column_count++] = (dx_column){.name = have.columns[i].name, .type = have.columns[i].type};
+    grown->columns = columns;
+    if (grown->column_count > table->column_count) *out = grown;
+    return DX_OK;
+}
+
 static dx_status plan_table(dx_migration *migration, dx_table_plan *plan, const dx_table *table) {
     plan->table = table;
-    dx_status status = dx_shape_of(&plan->want, migration->arena, table);
+    dx_status status = migration->grow ? add_surplus(&plan->table, migration, table) : DX_OK;
+    if (status) return status;
+    status = dx_shape_of(&plan->want, migration->arena, plan->table);
     if (status) return status;
     dx_buffer json;
     dx_buffer_init(&json, migration->arena, SQL_CAP);
@@ -267,9 +298,10 @@ static dx_status migrate(dx_migration *migration, const dx_table *const *tables,
     return status;
 }
 
-dx_status dx_sqlite_migrate(dx_store *base, const dx_table *const *tables, size_t count, dx_migration_report *report, dx_diags *diags) {
+dx_status dx_sqlite_migrate(dx_store *base, const dx_table *const *tables, size_t count, bool grow, dx_migration_report *report,
+                            dx_diags *diags) {
     dx_sqlite *store = dx_sqlite_of(base);
-    dx_migration migration = {.store = store, .diags = diags, .arena = dx_arena_create(MIGRATION_MEMORY_CAP)};
+    dx_migration migration = {.store = store, .diags = diags, .grow = grow, .arena = dx_arena_create(MIGRATION_MEMORY_CAP)};
     if (!migration.arena) return DX_NO_MEMORY;
     pthread_mutex_lock(&store->direct_lock);
     dx_status status = dx_sqlite_direct(&migration.conn, store);

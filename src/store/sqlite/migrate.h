@@ -53,6 +53,7 @@ typedef struct dx_migration {
     dx_arena *arena;
     dx_diags *diags;
     dx_map stored; // table → its JSON (dx_slice *)
+    bool grow;     // columns that are not wanted stay, for others use them
     bool refused;
 } dx_migration;
 
