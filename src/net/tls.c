@@ -441,8 +441,7 @@ dx_status dx_tls_attach(dx_connection *c, dx_tls *tls) {
     s->fd = c->fd;
     s->ssl = SSL_new(tls->hosts[0].ctx);
     bio = new_bio(s);
-    if (!s->ssl || !bio) goto failed;
-    (void)SSL_set_app_data(s->ssl, s);
+    if (!s->ssl || !bio || SSL_set_app_data(s->ssl, s) != 1) goto failed;
     SSL_set_bio(s->ssl, bio, bio);
     SSL_set_accept_state(s->ssl);
     s->tls = dx_tls_hold(tls);

@@ -237,6 +237,62 @@ static void handshake_that_has_yielded_goes_on_by_itself(void **state) {
     }
 }
 
+// OpenSSL's own allocations, by the listener's thread alone.
+static _Atomic uint64_t until_failure; // 0: none is to fail
+static _Thread_local bool is_listener;
+
+static bool fails(void) {
+    uint64_t left = is_listener ? atomic_load(&until_failure) : 0;
+    if (left) atomic_store(&until_failure, left - 1);
+    return left == 1;
+}
+
+static void *openssl_alloc(size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return fails() ? NULL : malloc(size);
+}
+
+static void *openssl_realloc(void *old, size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    if (size == 0) {
+        free(old);
+        return NULL;
+    }
+    return fails() ? NULL : realloc(old, size);
+}
+
+static void openssl_free(void *pointer, const char *file, int line) {
+    (void)file, (void)line;
+    free(pointer);
+}
+
+static void mark_listener(server *server_) {
+    (void)server_;
+    is_listener = true;
+}
+
+static void every_failed_allocation_of_openssl_costs_no_more_than_its_connection(void **state) {
+    (void)state;
+    server_run(&s, mark_listener);
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        uint64_t n = 1, left = 0;
+        for (; left == 0 && n < 2000; n++) {
+            client c;
+            atomic_store(&until_failure, n);
+            if (open_client(&c, &(wish){.version = version, .name = "b.test"}) == 1 &&
+                SSL_write(c.ssl, GET("/fixed"), sizeof GET("/fixed") - 1) > 0)
+                (void)SSL_read(c.ssl, out, sizeof out);
+            (void)shutdown(c.fd, SHUT_WR);
+            bool reset;
+            (void)client_read_all(c.fd, out, sizeof out, &reset); // the server has closed it: all is over
+            left = atomic_exchange(&until_failure, 0);
+            close_client(&c);
+        }
+        assert_true(n > 50);
+        assert_served(&(wish){.version = version});
+    }
+}
+
 static void every_failed_allocation_costs_no_more_than_its_connection(void **state) {
     (void)state;
     assert_served(&(wish){0});
@@ -268,6 +324,8 @@ int main(void) {
         cmocka_unit_test(handshakes_yield_when_their_share_of_a_turn_is_used),
         usual(handshake_that_has_yielded_goes_on_by_itself),
         usual(every_failed_allocation_costs_no_more_than_its_connection),
+        usual(every_failed_allocation_of_openssl_costs_no_more_than_its_connection),
     };
+    if (CRYPTO_set_mem_functions(openssl_alloc, openssl_realloc, openssl_free) != 1) return 1;
     return cmocka_run_group_tests_name("tls_bytes", tests, begin, end);
 }

@@ -111,7 +111,6 @@ static dx_status configure(const build *b, SSL_CTX *ctx) {
     (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ctx, 1);
-    (void)SSL_CTX_set_app_data(ctx, b->tls);
     SSL_CTX_set_alpn_select_cb(ctx, on_protocols, b->tls);
     (void)SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
     (void)SSL_CTX_set_tlsext_servername_arg(ctx, b->tls);
@@ -120,7 +119,7 @@ static dx_status configure(const build *b, SSL_CTX *ctx) {
     dx_tls_tickets_use(ctx, options->tickets);
     if (SSL_CTX_set_min_proto_version(ctx, options->least_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, 0) != 1 || SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
-        SSL_CTX_set_session_id_context(ctx, b->session_context, sizeof b->session_context) != 1)
+        SSL_CTX_set_app_data(ctx, b->tls) != 1 || SSL_CTX_set_session_id_context(ctx, b->session_context, sizeof b->session_context) != 1)
         return DX_NO_MEMORY;
     if (options->client == DX_TLS_CLIENT_NONE) return DX_OK;
     return dx_tls_authorities_use(&b->authorities, ctx, options->client == DX_TLS_CLIENT_REQUIRED);
