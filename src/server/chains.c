@@ -65,6 +65,8 @@ static dx_status build(dx_app *app, dx_operation *operation) {
         add_stage(&list, app, DX_STAGE_INNER);
     }
     if (operation->body != DX_BODY_NONE) add(&list, &dx_body_filter, app);
+    // The listener refuses what is over every operation's cap.
+    if (operation->body_cap > app->settings.limits.body_bytes) app->settings.limits.body_bytes = operation->body_cap;
     operation->chain = (dx_chain){list.items, (uint16_t)list.count, operation->handler, operation->conf};
     return DX_OK;
 }

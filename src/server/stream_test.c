@@ -254,6 +254,7 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
         {"POST", "/whole", DX_BODY_WHOLE, CAP, 0, whole},
         {"POST", "/spool", DX_BODY_WHOLE, 4u << 20, 1000, whole},
         {"POST", "/pour", DX_BODY_STREAM, 64u << 20, 0, count},
+        {"POST", "/huge", DX_BODY_STREAM, 1ull << 40, 0, count},
     };
     (void)state;
     (void)diags;
@@ -462,6 +463,16 @@ static void the_cap_itself_is_taken(void **state) {
     send_zeros(CAP);
     loopback_read(&f, false);
     assert_answer(200, "100000");
+}
+
+static void an_operation_may_take_more_than_listeners_do_by_themselves(void **state) {
+    (void)state;
+    loopback_send(&f, "POST /huge HTTP/1.1\r\n" HOST "Content-Length: 5000000000\r\nExpect: 100-continue\r\n\r\n");
+    loopback_settle(&f);
+    assert_true(seen.handled);
+    assert_non_null(memmem(dx_loopback_received(f.client)->data, dx_loopback_received(f.client)->size, " 100 ", 5));
+    loopback_connect(&f);
+    loopback_await(&f, is_ended, &one);
 }
 
 static void a_body_that_grows_over_the_cap_ends_the_reader_once(void **state) {
@@ -772,6 +783,7 @@ int main(void) {
         TEST(a_handler_may_answer_without_reading),
         TEST(a_long_body_is_refused_by_its_length_unread),
         TEST(the_cap_itself_is_taken),
+        TEST(an_operation_may_take_more_than_listeners_do_by_themselves),
         TEST(a_body_that_grows_over_the_cap_ends_the_reader_once),
         TEST(a_reader_that_does_not_consume_holds_the_peer),
         TEST(a_peer_that_goes_ends_the_reader),
