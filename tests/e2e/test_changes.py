@@ -1,6 +1,7 @@
 """Following the changes of a resource: what is committed comes, in order, once, to whom may see it, and a client that comes back goes on
 where it was, whatever happened between."""
 import json
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -338,3 +339,22 @@ def test_what_another_process_commits_comes_too(serve):
     assert [data["row"]["title"] for _, data in stream.take(2)] == ["theirs", "ours"]
     other = Stream(second, last_id=0)
     assert [data["row"]["title"] for _, data in other.take(2)] == ["theirs", "ours"]
+
+
+def test_a_new_definition_sends_clients_back_to_where_they_were(serve):
+    wanted = definition()
+    server = serve(wanted)
+    stream = Stream(server)
+    Client(server).post("/api/v1/items", json={"title": "before"})
+    assert names(stream.take(1)) == [("create", 1)]
+    wanted["resources"]["others"] = {"model": "Item", "access": "public", "changes": {"rows": 100}}
+    server.path.write_text(json.dumps(wanted))
+    server.process.send_signal(signal.SIGHUP)
+    assert stream.next() == ("end", {"reason": "reloaded"})
+    assert stream.next() is None
+    Client(server).post("/api/v1/items", json={"title": "after"})
+    again = Stream(server, last_id=stream.last_id)
+    assert again.next()[1]["row"]["title"] == "after"
+    others = Stream(server, name="others")
+    Client(server).post("/api/v1/others", json={"title": "new"})
+    assert others.next()[1]["row"]["title"] == "new"
