@@ -37,6 +37,7 @@ static const struct route {
     [DX_FILES_READ] = {"read", DX_GET, DX_BODY_NONE, dx_files_read, false},
     [DX_FILES_WRITE] = {"write", DX_PUT, DX_BODY_STREAM, dx_files_write, true},
     [DX_FILES_REMOVE] = {"delete", DX_DELETE, DX_BODY_NONE, dx_files_remove, true},
+    [DX_FILES_FORM] = {"upload", DX_POST, DX_BODY_STREAM, dx_files_form, true},
 
 };
 
@@ -74,7 +75,7 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
     (void)app, (void)diags;
     for (size_t i = 0; files && i < files->count; i++) {
         dx_mount *mount = &files->mounts[i];
-        for (size_t at = 0; at < (mount->uploads ? DX_FILES_FORM : 1); at++) {
+        for (size_t at = 0; at < (mount->uploads ? DX_FILES_OPERATIONS : 1); at++) {
             dx_status status = add_operation(mount, at);
             if (status != DX_OK) return status;
         }

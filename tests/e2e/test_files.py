@@ -253,3 +253,26 @@ def test_writing_needs_its_own_permission(site):
     assert Client(server).put("/static/x", data=b"1").status_code == 401
     assert member(server, "mia").put("/static/x", data=b"1").status_code == 201
     assert Client(server).get("/static/x").content == b"1"
+
+
+def test_a_form_uploads_every_file_of_it_or_none(site):
+    server = site(**UPLOAD)
+    client = Client(server)
+    files = [("file", ("a b.txt", b"one")), ("other", ("deep.bin", BIG, "image/png")), ("file", ("empty", b""))]
+    answer = client.post("/static/in/box/", files=files, data={"comment": "hello"})
+    assert answer.status_code == 201
+    assert [(f["path"], f["size"], f["created"]) for f in answer.json()["files"]] == [("/static/in/box/a b.txt", 3, True), ("/static/in/box/deep.bin", len(BIG), True),
+                                                                                     ("/static/in/box/empty", 0, True)]
+    assert client.get("/static/in/box/deep.bin").content == BIG
+    assert client.get("/static/in/box/a%20b.txt", headers={"if-none-match": answer.json()["files"][0]["etag"]}).status_code == 304
+    (server.files / "in" / "box" / "taken").mkdir()
+    refused = problem(client.post("/static/in/box", files=[("a", ("new.txt", b"1")), ("b", ("taken", b"2"))]), 409)
+    assert "taken" in refused["detail"] and not (server.files / "in" / "box" / "new.txt").exists()
+    for name in ("..", ".hidden", ""):
+        assert client.post("/static/", files=[("a", (name, b"1"))]).status_code == 422, name
+    problem(client.post("/static/", files=[("a", ("x", b"1")), ("b", ("x", b"2"))]), 422)
+    problem(client.post("/static/", data={"a": "b"}), 415)
+    problem(client.post("/static/", files={"a": (None, b"field")}), 422)
+    problem(client.post("/static/", files={"a": ("large", b"x" * (3 * 2**20 + 1))}), 413)
+    climbing = client.post("/static/in/", files=[("a", ("../../evil.txt", b"1"))])
+    assert climbing.status_code == 201 and climbing.json()["files"][0]["path"] == "/static/in/evil.txt"
