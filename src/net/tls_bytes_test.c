@@ -115,7 +115,16 @@ static void pieces_arrive_in_order_as_fast_as_they_are_taken(void **state) {
         assert_true((n = SSL_read(c.ssl, out + size, (int)(sizeof out - size))) > 0);
         size += (size_t)n;
     }
-    assert_true(size > (size_t)SERVER_PIECES * SERVER_PIECE);
+    const char *at = strstr(out, "\r\n\r\n") + 4;
+    size_t offset = 0;
+    for (unsigned left; (left = (unsigned)strtoul(at, NULL, 16)) > 0; at += left + 2) {
+        at = strstr(at, "\r\n") + 2;
+        for (unsigned i = 0; i < left; i++, offset++) {
+            size_t piece = offset / SERVER_PIECE, in_piece = offset % SERVER_PIECE; // as write_pieces makes them
+            if (at[i] != (char)('!' + (piece + in_piece) % 89)) fail_msg("byte %zu", offset);
+        }
+    }
+    assert_int_equal(offset, (size_t)SERVER_PIECES * SERVER_PIECE);
     server_await(&s, CLOSED_SENT, 1);
     close_client(&c);
 }

@@ -201,11 +201,17 @@ static void without_ticket_keys_nothing_is_resumed(void **state) {
     stop(NULL);
 }
 
-// A ticket from where nobody is asked for a certificate must not open the door where one is required.
+// A ticket from where nobody is asked for a certificate, or nobody has to show one, must not open the door where one is required.
 static void session_is_not_resumed_under_other_rules_for_clients(void **state) {
     (void)state;
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+    for (int i = 0; i < 4; i++) {
+        int version = i & 1 ? TLS1_2_VERSION : TLS1_3_VERSION;
         client c;
+        if (i & 2) {
+            stop(NULL);
+            start(&(dx_tls_options){.least_version = 12, .tickets = tickets, .client = DX_TLS_CLIENT_OPTIONAL, .client_ca = root_file},
+                  NULL);
+        }
         SSL_SESSION *session = take_session(version, NULL);
         stop(NULL);
         start(&(dx_tls_options){.least_version = 12, .tickets = tickets, .client = DX_TLS_CLIENT_REQUIRED, .client_ca = root_file}, NULL);
