@@ -144,7 +144,7 @@ static void tls_settings_and_lists_are_read(void **state) {
                                   "\"listen\": [{\"address\": \"127.0.0.1:1\", \"tls\": true}, {\"address\": \"127.0.0.1:2\", "
                                   "\"redirect\": \"https:443\"}], \"hsts\": {\"max_age\": \"730d\", \"include_subdomains\": true, "
                                   "\"preload\": true}, \"allow\": [\"10.0.0.0/8\"], \"user\": \"www\", \"limits\": "
-                                  "{\"connections\": 7, \"connections_each\": 3}",
+                                  "{\"connections\": 7, \"connections_each\": 3, \"streams\": 9, \"resets\": 8, \"controls\": 77}",
                                   NULL);
     dx_address address;
     assert_int_equal(s->tls.least_version, 13);
@@ -162,6 +162,7 @@ static void tls_settings_and_lists_are_read(void **state) {
     assert_null(s->group);
     assert_int_equal(s->gate.all, 7);
     assert_int_equal(s->gate.each, 3);
+    assert_true(s->limits.streams == 9 && s->limits.resets == 8 && s->limits.controls == 77);
     toy_clean(&t);
 }
 
