@@ -2,6 +2,7 @@
 import base64
 import os
 import pathlib
+import secrets
 import select
 import socket
 import struct
@@ -23,7 +24,7 @@ def start(folder):
                 super().start()
             finally:
                 servers.BINARY = binary
-    return Echo(folder, {"server": {"store": "sqlite::memory:", "secret": "0123456789abcdef0123456789abcdef"}})
+    return Echo(folder, {"server": {"store": "sqlite::memory:", "secret": secrets.token_hex(32)}})
 
 
 def frame(opcode, payload=b"", fin=True, rsv=0, mask=b"\x37\xfa\x21\x3d", length=None):
