@@ -222,7 +222,9 @@ bool dx_loopback_run(dx_loopback *l, bool (*until)(void *ctx), void *ctx, dx_nan
         (void)uv_run(uv, UV_RUN_NOWAIT); // also has the descriptors registered that wait to be
         if (until(ctx)) return true;
         dx_nanos now = dx_clock_monotonic();
-        if (now - since >= patience) return false;
+        if (patience <= 0) return false;
+        if (now - since >= patience && !await_something(uv, 0)) return false; // a turn that took long is not silence
+        if (now - since >= patience) since = now;
         // What is posted outside of dx_loop_run wakes the loop by its descriptor, so this sees tasks, too.
         if (await_something(uv, patience - (now - since))) since = dx_clock_monotonic();
     }

@@ -20,8 +20,8 @@ const dx_buffer *dx_loopback_received(const dx_loopback *loopback); // what has 
 void dx_loopback_take(dx_loopback *loopback, size_t bytes);         // takes it off the front; makes room
 bool dx_loopback_ended(const dx_loopback *loopback);                // the server sends no more (FIN)
 bool dx_loopback_closed(const dx_loopback *loopback);               // the server has closed
-// Runs the loop's turns until `until` says true (true), or until nothing but timers has happened for `patience` (false). Not while the loop
-// runs elsewhere.
+// Runs the loop's turns until `until` says true (true), or until nothing but timers has happened for `patience` (false); 0: runs one turn.
+// Not while the loop runs elsewhere.
 bool dx_loopback_run(dx_loopback *loopback, bool (*until)(void *ctx), void *ctx, dx_nanos patience);
 
 #endif

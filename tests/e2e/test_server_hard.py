@@ -100,7 +100,6 @@ REFUSED = {
     "TRACE": (405, request(b"TRACE", b"/livez")),
     "CONNECT": (501, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"),
     "a greeting of TLS": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 200),
-    "a greeting of HTTP/2": (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 }
 
 
