@@ -38,6 +38,9 @@ extern const dx_stream_wire dx_http2_wire;
 #define DX_HTTP2_TURN_BYTES (1u << 20)
 // From the announcement of the end to the end of new streams, when the peer does not answer our PING.
 #define DX_HTTP2_NOTICE_TIME DX_SECOND
+// Bytes of answered requests' bodies that are read and thrown away, from one request to the next, for clients that look for an answer only
+// when they have sent everything; over it, the peer is asked to stop (RFC 9113 section 8.1).
+#define DX_HTTP2_DISCARD_CAP (1u << 20)
 // Content of one frame that we send; less where the peer wants less.
 #define DX_HTTP2_FRAME_MOST 16384u
 // A head that we send.
@@ -101,6 +104,7 @@ struct dx_http2 {
     dx_http2_stream *lost, **last_lost;  // closed, the owner not told
     uint32_t count;                      // streams in `streams`
     uint32_t requests;                   // begun
+    uint64_t discarded;                  // of answered requests, since the last one began
     uint32_t turn_bytes;                 // sent in this turn
     uint8_t end;                         // of new streams: a dx_http2_end
     bool greeted;                        // the peer's SETTINGS came

@@ -147,6 +147,7 @@ static void begin_request(dx_http2_stream *st, bool ended) {
     dx_stream *stream = st->stream;
     dx_listener *listener = stream->listener;
     h->requests++;
+    h->discarded = 0;
     dx_http2_guard_request(h);
     st->heard = ended;
     dx_status status = dx_http2_head_finish(st, ended);
@@ -191,10 +192,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     dx_http2 *h = context;
     dx_http2_stream *st = find(h, id);
     if (nghttp2_session_consume_connection(session, size) != 0) return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (DX_UNLIKELY(!st)) { // answered: the peer is asked to stop (RFC 9113 section 8.1)
+    if (DX_UNLIKELY(!st && (h->discarded += size) > DX_HTTP2_DISCARD_CAP)) {
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    if (!listens(st)) {
+    if (!st || !listens(st)) {
         return nghttp2_session_consume_stream(session, id, size) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     dx_stream *stream = st->stream;

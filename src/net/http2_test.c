@@ -322,10 +322,24 @@ static void an_early_answer_asks_the_sender_to_stop(void **state) {
     client_settle(&c);
     assert_int_equal(a->status, 200);
     assert_int_equal(s.actors[0].closes, 1); // whether the rest of the request comes or not
-    client_upload(&c, a, DX_SLICE("body"), false);
+    client_upload(&c, a, dx_slice_of(big, sizeof big), true);
     client_await(&c, &c.closed, 1);
     assert_int_equal(c.last_reset, NGHTTP2_NO_ERROR);
+    assert_true(a->upload.size > 0);
     assert_int_equal(s.actors[0].body.size, 0);
+    close_stage();
+}
+
+static void a_little_more_behind_an_early_answer_is_let_pass(void **state) {
+    (void)state;
+    open_stage();
+    s.on_begin = respond_at_once;
+    answer *a = client_post(&c, "/");
+    client_settle(&c);
+    client_upload(&c, a, dx_slice_of(big, 1 << 20), true);
+    client_await(&c, &c.closed, 1);
+    assert_int_equal(c.resets, 0);
+    assert_int_equal(a->status, 200);
     close_stage();
 }
 
@@ -578,6 +592,23 @@ static void the_last_request_a_connection_may_have_is_answered(void **state) {
     close_stage();
 }
 
+static void an_answer_may_ask_for_the_end_but_not_for_a_bodys_sake(void **state) {
+    (void)state;
+    open_stage();
+    static const dx_response_head head = {.status = 413, .close = true};
+    client_post(&c, "/");
+    client_settle(&c);
+    dx_stream_respond(s.actors[0].stream, &head, DX_SLICE("too large"));
+    client_settle(&c);
+    assert_int_equal(c.frames[NGHTTP2_GOAWAY], 0);
+    client_get(&c, "/");
+    client_settle(&c);
+    dx_stream_respond(s.actors[1].stream, &head, DX_SLICE("go"));
+    client_await_goaway(&c, NGHTTP2_NO_ERROR);
+    assert_int_equal(c.answers[1].status, 413);
+    close_stage();
+}
+
 static void a_client_that_ends_its_side_gets_what_it_asked_for(void **state) {
     (void)state;
     open_stage();
@@ -634,6 +665,7 @@ int main(void) {
         cmocka_unit_test(a_body_waits_for_its_owner_and_holds_nobody_else),
         cmocka_unit_test(trailers_of_a_request_come_before_its_end),
         cmocka_unit_test(continue_is_said_when_the_body_is_wanted),
+        cmocka_unit_test(a_little_more_behind_an_early_answer_is_let_pass),
         cmocka_unit_test(an_early_answer_asks_the_sender_to_stop),
         cmocka_unit_test(a_tunnel_hears_its_peer_until_both_have_ended),
         cmocka_unit_test(a_tunnel_carries_bytes_both_ways),
@@ -648,6 +680,7 @@ int main(void) {
         cmocka_unit_test(an_idle_connection_is_said_goodbye),
         cmocka_unit_test(waiting_for_the_owner_is_not_idle),
         cmocka_unit_test(the_last_request_a_connection_may_have_is_answered),
+        cmocka_unit_test(an_answer_may_ask_for_the_end_but_not_for_a_bodys_sake),
         cmocka_unit_test(a_client_that_ends_its_side_gets_what_it_asked_for),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -368,6 +368,11 @@ static shape shape_of(dx_stream *stream, const dx_response_head *head, int64_t l
     return as;
 }
 
+// Who wants the end because the rest of the request is of no use has it with the stream alone.
+static void heed_close(dx_http2_stream *st, const dx_response_head *head) {
+    if (DX_UNLIKELY(head->close && st->heard)) dx_http2_end_begin(st->h);
+}
+
 static void respond(dx_stream *stream, const dx_response_head *head, dx_slice body) {
     dx_http2_stream *st = dx_http2_stream_of(stream);
     if (st->lost || st->dropped) return;
@@ -379,7 +384,7 @@ static void respond(dx_stream *stream, const dx_response_head *head, dx_slice bo
         begin_wait(st);
     }
     submit(st, head->fields, &as);
-    if (DX_UNLIKELY(head->close)) dx_http2_end_begin(st->h);
+    heed_close(st, head);
 }
 
 static void respond_file(dx_stream *stream, const dx_response_head *head) {
@@ -390,7 +395,7 @@ static void respond_file(dx_stream *stream, const dx_response_head *head) {
     st->finished = true;
     if (as.body) begin_wait(st);
     submit(st, head->fields, &as);
-    if (DX_UNLIKELY(head->close)) dx_http2_end_begin(st->h);
+    heed_close(st, head);
 }
 
 static void resume(dx_http2_stream *st) {
@@ -415,7 +420,7 @@ static void begin(dx_stream *stream, const dx_response_head *head) {
     as.body = true; // without content, too: the owner's last word ends it
     submit(st, head->fields, &as);
     dx_http2_stream_watch(st);
-    if (DX_UNLIKELY(head->close)) dx_http2_end_begin(st->h);
+    heed_close(st, head);
 }
 
 static bool append(dx_http2_stream *st, dx_slice piece) {
