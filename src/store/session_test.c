@@ -217,6 +217,42 @@ static void the_first_of_a_group_can_be_undone_too(void **state) {
     assert_string_equal(all_names(f), "a b");
 }
 
+// Behind one that stays: none of two inserts, whatever ends them.
+static void submit_pairs(fixture *f) {
+    gate_init(&door, DX_TX_WRITE);
+    add_insert(f, &door.tx, "first");
+    submit(f, &door.tx);
+    (void)sem_wait(&door.reached);
+    for (int i = 0; i < 5; i++) begin(&txs[i]);
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[][2] = {{"lost1", "lost2"}, {"lost3", "lost4"}, {"lost5", "lost6"}};
+        add_insert(f, &txs[i], names[i][0]);
+        add_insert(f, &txs[i], names[i][1]);
+    }
+    txs[0].rollback_at = 2;
+    txs[0].rollback_status = DX_FORBIDDEN;
+    (void)test_tx_add(&txs[1], update_by_id, 2, DX_INT_VALUE(77), DX_INT_VALUE(1)); // behind a savepoint
+    txs[1].rollback_at = 3;
+    txs[1].rollback_status = DX_FORBIDDEN;
+    txs[2].row_status = DX_NO_MEMORY;
+    add_insert(f, &txs[3], "a");
+    add_insert(f, &txs[3], "b");
+    add_insert(f, &txs[4], "lost7");
+    add_insert(f, &txs[4], "a"); // collides
+    for (int i = 0; i < 5; i++) submit(f, &txs[i]);
+    (void)sem_post(&door.open);
+}
+
+static void two_inserts_are_undone_without_their_neighbours(void **state) {
+    fixture *f = *state;
+    update_by_id = keep_update(f, &by_id);
+    on_loop(f, submit_pairs);
+    static const dx_status expected[] = {DX_FORBIDDEN, DX_FORBIDDEN, DX_NO_MEMORY, DX_OK, DX_ALREADY_EXISTS};
+    for (int i = 0; i < 5; i++) assert_int_equal(txs[i].status, expected[i]);
+    assert_string_equal(all_names(f), "first a b");
+    assert_string_equal(test_file_sql(&f->file, "SELECT sum(count) FROM items"), "3");
+}
+
 static const dx_statement *update_many;
 
 static void submit_wide(fixture *f) {
@@ -615,6 +651,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(one_that_fails_leaves_its_neighbours_alone),
         TEST(the_first_of_a_group_can_be_undone_too),
+        TEST(two_inserts_are_undone_without_their_neighbours),
         TEST(a_write_over_its_time_takes_no_neighbour_with_it),
         TEST(writes_of_many_threads_are_all_committed_and_answered),
         TEST(a_store_in_memory_serves_many_threads),

@@ -3,8 +3,9 @@
 // A savepoint for each would be right, and costs as much as an insert. Most transactions do not need one:
 // - A statement that fails undoes itself (SQLite's ABORT), so nothing is to be done when it was the first that writes.
 // - While no transaction of the group has written before it, undoing one is undoing all: ROLLBACK, and a new start.
-// - One INSERT of one row is undone by deleting that row: nothing else can have changed. So the usual INSERT-and-commit runs bare; a
-//   transaction that goes on to write more opens a savepoint then, for what follows.
+// - One INSERT of one row is undone by deleting that row: nothing else can have changed. So the usual INSERT-and-commit runs bare, and so
+//   does a second INSERT behind it (of a row and its line in a log); a transaction that goes on to write more opens a savepoint then, for
+//   what follows.
 // - Everything else opens a savepoint before its first write.
 //
 // Some failures (disk full, I/O error, no memory, an interrupted write) make SQLite undo the whole group. Then nothing of it happened and
@@ -17,11 +18,11 @@
 #define UNDO_KEY_CAP 256 // a text id that is longer gets a savepoint
 
 typedef struct undo_state {
-    bool wrote;     // this transaction
-    bool all;       // ROLLBACK undoes it: it is the first that wrote
-    bool savepoint; // undoes what came after it was opened
-    const dx_sqlite_table *inserted;
-    int64_t number;
+    bool wrote;                               // this transaction
+    bool all;                                 // ROLLBACK undoes it: it is the first that wrote
+    bool savepoint;                           // undoes what came after it was opened
+    const dx_sqlite_table *inserted, *second; // rows that were inserted without a savepoint, in this order; the second is numbered
+    int64_t number, second_number;
     size_t key_size;
     char key[UNDO_KEY_CAP];
 } undo_state;
@@ -78,13 +79,13 @@ static bool undo_savepoint(dx_sqlite_conn *conn) {
     return dx_sqlite_exec(conn, DX_OWN_ROLLBACK_TO) == SQLITE_OK && dx_sqlite_exec(conn, DX_OWN_RELEASE) == SQLITE_OK;
 }
 
-static bool undo_insert(dx_sqlite_conn *conn, const undo_state *undo) {
-    dx_statement remove = {.kept = DX_SQLITE_PASSING, .sql = undo->inserted->remove_sql, .hash = undo->inserted->index * UINT64_C(2) + 1};
+static bool undo_insert(dx_sqlite_conn *conn, const undo_state *undo, const dx_sqlite_table *table, int64_t number) {
+    dx_statement remove = {.kept = DX_SQLITE_PASSING, .sql = table->remove_sql, .hash = table->index * UINT64_C(2) + 1};
     dx_status status = DX_OK;
     sqlite3_stmt *stmt = dx_sqlite_prepare(conn, &remove, &status);
     if (!stmt) return false;
-    if (undo->inserted->numbered) {
-        (void)sqlite3_bind_int64(stmt, 1, undo->number);
+    if (table->numbered) {
+        (void)sqlite3_bind_int64(stmt, 1, number);
     } else {
         (void)sqlite3_bind_text(stmt, 1, undo->key, (int)undo->key_size, SQLITE_STATIC);
     }
@@ -99,7 +100,8 @@ static void take_back(dx_sqlite_group *group, const undo_state *undo) {
     if (!group->open || !undo->wrote) return;
     if (undo->all) return abandon(group);
     bool done = !undo->savepoint || undo_savepoint(group->conn);
-    if (done && undo->inserted) done = undo_insert(group->conn, undo);
+    if (done && undo->second) done = undo_insert(group->conn, undo, undo->second, undo->second_number);
+    if (done && undo->inserted) done = undo_insert(group->conn, undo, undo->inserted, undo->number);
     if (done) return;
     dx_log(DX_LOG_ERROR, "store.undo", "a transaction could not be undone by itself: %s", sqlite3_errmsg(group->conn->db));
     abandon(group);
@@ -135,7 +137,10 @@ static dx_status open_savepoint(dx_sqlite_group *group, undo_state *undo) {
 static dx_status prepare_undo(dx_sqlite_group *group, undo_state *undo, const dx_tx *tx, bool *bare) {
     *bare = false;
     if (undo->all || undo->savepoint) return DX_OK;
-    if (undo->wrote) return open_savepoint(group, undo);
+    if (undo->wrote) {
+        *bare = undo->inserted && !undo->second && tx->statement->kind == DX_QUERY_INSERT && tx->statement->table->numbered;
+        return *bare ? DX_OK : open_savepoint(group, undo);
+    }
     if (!group->dirty) {
         undo->all = true;
         return DX_OK;
@@ -150,8 +155,8 @@ static dx_status run_write(dx_sqlite_group *group, undo_state *undo, dx_tx *tx) 
     if (status) return status;
     status = dx_sqlite_run(group->conn, tx);
     if (bare && group->conn->inserted) {
-        undo->inserted = tx->statement->table;
-        undo->number = group->conn->given;
+        *(undo->inserted ? &undo->second : &undo->inserted) = tx->statement->table;
+        *(undo->second ? &undo->second_number : &undo->number) = group->conn->given;
     }
     undo->wrote |= !bare || group->conn->inserted;
     return status;
@@ -189,7 +194,7 @@ static dx_status drive(dx_sqlite_group *group, undo_state *undo, dx_tx *tx, void
 void dx_group_run(dx_sqlite_group *group, dx_tx *tx, void (*flush)(void *ctx), void *ctx) {
     undo_state undo;
     undo.wrote = undo.all = undo.savepoint = false;
-    undo.inserted = NULL;
+    undo.inserted = undo.second = NULL;
     tx->now = dx_clock_utc();
     tx->outcome = drive(group, &undo, tx, flush, ctx);
     if (tx->outcome) return take_back(group, &undo);
