@@ -10,10 +10,19 @@ static const dx_section *const sections[] = {&dx_identity_section, NULL};
 
 // --- keys -------------------------------------------------------------------------------------------------------------------
 
+static dx_status derive_key(dx_key **out, dx_slice root, const char *purpose) {
+    uint8_t secret[32];
+    dx_derive_key(secret, sizeof secret, root, dx_slice_str(purpose));
+    dx_status status = dx_key_from_secret(out, DX_JWS_HS256, dx_slice_of((char *)secret, sizeof secret));
+    dx_secret_wipe(secret, sizeof secret);
+    return status;
+}
+
 static dx_status make_signing_key(dx_identity *self, dx_slice root, dx_diags *diags) {
     const dx_identity_settings *settings = &self->settings;
-    if (settings->algorithm == DX_JWS_HS256)
-        return dx_key_from_secret(&self->key, settings->algorithm, settings->secret.size ? settings->secret : root);
+    if (settings->algorithm == DX_JWS_HS256 && settings->secret.size)
+        return dx_key_from_secret(&self->key, settings->algorithm, settings->secret);
+    if (settings->algorithm == DX_JWS_HS256) return derive_key(&self->key, root, "identity access tokens");
     dx_status status = dx_key_from_pem(&self->key, settings->algorithm, settings->key_pem, diags);
     if (status != DX_OK) return status;
     if (dx_key_can_sign(self->key)) return DX_OK;
@@ -68,14 +77,11 @@ void dx_identity_inherit(dx_identity *self, const dx_identity *old) {
 }
 
 dx_status dx_identity_init(dx_identity *self, dx_arena *arena, dx_slice root, unsigned workers, dx_diags *diags) {
-    uint8_t refresh_secret[32];
     self->workers = workers;
     self->clock = (dx_identity_clock)DX_IDENTITY_CLOCK_INIT;
     self->session = dx_app_session;
-    dx_derive_key(refresh_secret, sizeof refresh_secret, root, DX_SLICE("identity refresh tokens"));
     dx_derive_key(self->rotation, sizeof self->rotation, root, DX_SLICE("identity refresh rotation"));
-    dx_status status = dx_key_from_secret(&self->refresh_key, DX_JWS_HS256, dx_slice_of((char *)refresh_secret, sizeof refresh_secret));
-    dx_secret_wipe(refresh_secret, sizeof refresh_secret);
+    dx_status status = derive_key(&self->refresh_key, root, "identity refresh tokens");
     if (status == DX_OK) status = make_signing_key(self, root, diags);
     if (status == DX_OK) status = write_jwks(self, arena);
     if (status == DX_OK) status = make_worker_parts(self, arena);

@@ -15,7 +15,7 @@
 typedef struct dx_identity_settings {
     int64_t access_ttl_s, refresh_ttl_s;
     dx_nanos refresh_grace;
-    dx_slice secret; // empty: the app's root secret
+    dx_slice secret; // empty: the key is derived from the app's root secret
     dx_jws_algorithm algorithm;
     dx_slice key_pem; // of asymmetric algorithms
     dx_slice issuer, audience;

@@ -23,7 +23,7 @@ const dx_section dx_identity_section = {
         "\"refresh_grace\":" DURATION("A refresh token that was just exchanged may be sent again for so long, and gets the same new "
           "one: for a client that lost the answer. After that it counts as stolen and ends the session.", "5s") ","
         "\"secret\":" TEXT("The secret that signs tokens with HS256, 32 bytes or more: for when other services shall verify them. Write it "
-          "as a variable, \\\"${SECRET_KEY}\\\". Empty: the server's root secret.") ","
+          "as a variable, \\\"${SECRET_KEY}\\\". Empty: a key derived from the server's root secret, for this server alone.") ","
         "\"signing\":{"
           "\"description\":\"How access tokens are signed.\",\"type\":\"object\",\"additionalProperties\":false,\"default\":{},"
           "\"properties\":{"

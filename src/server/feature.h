@@ -60,7 +60,7 @@ void dx_app_release(dx_app *app, unsigned worker);
 dx_slice dx_app_base_path(const dx_app *app);
 // A 32-byte key for a purpose, derived from the root secret (HKDF).
 void dx_app_key(const dx_app *app, const char *purpose, uint8_t out[32]);
-// The root secret itself (at least 32 bytes of text or binary), for HS256 tokens that other services shall be able to verify.
+// The root secret itself (at least 32 bytes of text or binary), for those that derive keys from it by themselves.
 dx_slice dx_app_root_secret(const dx_app *app);
 
 dx_status dx_app_add_table(dx_app *app, const dx_table *table) DX_MUST_USE; // in `load`
