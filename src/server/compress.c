@@ -95,6 +95,8 @@ static void look_at(answer *a, dx_field *field) {
         return;
     case 13:
         a->sealed |= dx_slice_equal_nocase(field->name, DX_SLICE("content-range"));
+        // Ranges count the bytes of what is stored: files bring their compressed forms along, or go as they are.
+        a->sealed |= dx_slice_equal_nocase(field->name, DX_SLICE("accept-ranges"));
         a->sealed |=
             dx_slice_equal_nocase(field->name, DX_SLICE("cache-control")) && dx_http_list_has(field->value, DX_SLICE("no-transform"));
         return;
