@@ -44,7 +44,7 @@ int dx_ask_server(yyjson_val **answer, const dx_command *command, const char *pa
 int dx_tell_refusal(yyjson_val *answer, const char *what_stands) {
     yyjson_val *findings = yyjson_obj_get(answer, "findings"), *finding;
     size_t at, count, shown = yyjson_arr_size(findings);
-    uint64_t all = yyjson_get_uint(yyjson_obj_get(answer, "count"));
+    uint64_t all = yyjson_get_uint(yyjson_obj_get(answer, "finding_count"));
     yyjson_arr_foreach(findings, at, count, finding) fprintf(stderr, "%s\n", yyjson_get_str(finding));
     if (all > shown) fprintf(stderr, "… and %llu more\n", (unsigned long long)(all - shown));
     const char *status = yyjson_get_str(yyjson_obj_get(answer, "status"));

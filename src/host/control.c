@@ -84,7 +84,7 @@ static void add_findings(dx_report *report) {
         dx_slice text = dx_diag_text(diag, report->arena);
         yyjson_mut_arr_add_strn(report->doc, list, text.data, text.size);
     }
-    yyjson_mut_obj_add_uint(report->doc, report->root, "count", report->findings.count);
+    yyjson_mut_obj_add_uint(report->doc, report->root, "finding_count", report->findings.count);
 }
 
 void dx_control_answer(int connection, dx_report *report) {

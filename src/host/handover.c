@@ -156,9 +156,10 @@ static void take_findings(dx_report *report, yyjson_val *answer) {
                      yyjson_get_str(yyjson_obj_get(answer, "status")));
 }
 
-static dx_status await_readiness(dx_host *host, dx_report *report, int channel) {
+// `status`: what became of telling it the sockets.
+static dx_status await_readiness(dx_host *host, dx_report *report, int channel, dx_status status) {
     yyjson_val *answer;
-    dx_status status = hear_json(&answer, report->arena, channel, host->stopping, READY_TIME);
+    if (status == DX_OK) status = hear_json(&answer, report->arena, channel, host->stopping, READY_TIME);
     if (status == DX_OK && !yyjson_get_bool(yyjson_obj_get(answer, "ok"))) {
         take_findings(report, answer);
         return DX_INVALID;
@@ -207,7 +208,7 @@ static dx_status hand_over(dx_host *host, dx_report *report, int channel[2]) {
     channel[1] = -1;
     if (status != DX_OK) return status;
     status = say(channel[0], &message);
-    if (status == DX_OK) status = await_readiness(host, report, channel[0]);
+    status = await_readiness(host, report, channel[0], status);
     if (status == DX_OK) status = let_go(host, report, channel[0], pid);
     if (status == DX_OK) {
         await_drain(host);

@@ -45,10 +45,20 @@ static void upgrade(dx_host *host, dx_report *report) {
     log_outcome(report, "handed_over", "upgrade_refused", began);
 }
 
+// Reads the file as a reload would, offline: nothing of this process or of its store is touched.
+static void plan(dx_host *host, dx_report *report) {
+    dx_app *next = NULL;
+    dx_app_options options = host->options->app;
+    options.offline = true;
+    report->status = dx_app_create(&next, &options, &report->findings);
+    if (report->status == DX_OK) report->status = dx_app_plan(host->app, next, report->arena, report->doc, report->root);
+    dx_app_destroy(next);
+}
+
 static const struct {
     dx_slice name;
     void (*run)(dx_host *host, dx_report *report);
-} requests[] = {{DX_SLICE_INIT("reload"), reload}, {DX_SLICE_INIT("upgrade"), upgrade}};
+} requests[] = {{DX_SLICE_INIT("reload"), reload}, {DX_SLICE_INIT("upgrade"), upgrade}, {DX_SLICE_INIT("plan"), plan}};
 
 static void answer_request(dx_job *job, dx_report *report) {
     yyjson_val *request;

@@ -91,11 +91,17 @@ static dx_status refuse(const dx_app *app, dx_diags *diags, const char *pointer,
     return DX_INVALID;
 }
 
+static bool same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 static dx_status check_fixed(const dx_app *now, const dx_app *next, dx_diags *diags) {
     const dx_settings *a = &now->settings, *b = &next->settings;
     dx_status status = DX_OK;
     if (a->workers != b->workers) status = refuse(next, diags, "/server/workers", "how many workers it has");
     if (!dx_slice_equal(a->store, b->store)) status = refuse(next, diags, "/server/store", "its store");
+    if (!same_text(a->user, b->user)) status = refuse(next, diags, "/server/user", "its user");
+    if (!same_text(a->group, b->group)) status = refuse(next, diags, "/server/group", "its group");
     if (a->statement_time != b->statement_time) status = refuse(next, diags, "/server/timeouts/statement", "what it has told its store");
     if (a->request_time != b->request_time) status = refuse(next, diags, "/server/timeouts/request", "what it has told its store");
     return status;

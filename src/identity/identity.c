@@ -3,9 +3,20 @@
 #include "identity/identity.h"
 
 #include "base/memory.h"
+#include "config/plan.h"
 #include "crypto/digest.h"
 #include "identity/parts.h"
 
+static const dx_plan_rule plan_rules[] = {
+    {"/identity", DX_PLAN_REMOVED, DX_PLAN_ONLINE, true, "there are no accounts any more; their tables stay"},
+    {"/identity", DX_PLAN_ADDED, DX_PLAN_TABLES, false, "tables of accounts are made"},
+    {"/identity/secret", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
+    {"/identity/signing/**", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
+    {"/identity/issuer", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
+    {"/identity/audience", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
+    {"/identity/registration", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "who may make an account changes"},
+    {NULL, 0, 0, false, NULL},
+};
 static const dx_section *const sections[] = {&dx_identity_section, NULL};
 
 // --- keys -------------------------------------------------------------------------------------------------------------------
@@ -240,6 +251,7 @@ static void stop(void *state) {
 }
 
 const dx_feature dx_identity_feature = {.name = "identity",
+                                        .plan = plan_rules,
                                         .sections = sections,
                                         .load = load,
                                         .build = build,

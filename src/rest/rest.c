@@ -2,6 +2,7 @@
 // is one struct a resource, so a thousand resources cost a thousand structs and no code.
 #include "rest/rest.h"
 
+#include "resource/plan_rules.h"
 #include "rest/feed.h"
 #include "rest/parts.h"
 
@@ -160,6 +161,7 @@ static void rest_stop(void *state) {
 const dx_feature dx_rest_feature = {
     .name = "rest",
     .sections = sections,
+    .plan = dx_resource_plan_rules,
     .load = rest_load,
     .build = rest_build,
     .start = rest_start,

@@ -25,6 +25,8 @@ void dx_app_destroy(dx_app *app); // when nobody uses it any more; takes NULL
 
 // The OpenAPI 3.1 document of the app.
 dx_status dx_app_openapi(const dx_app *app, dx_buffer *out, bool pretty) DX_MUST_USE;
+// What changes from one app's definition to another's, as `changes` and `count` of the object `root`.
+dx_status dx_app_plan(const dx_app *before, const dx_app *after, dx_arena *arena, yyjson_mut_doc *doc, yyjson_mut_val *root) DX_MUST_USE;
 // Every section of every feature and of the server itself, for `duplex schema` and dx_definition_load.
 const dx_section *const *dx_app_sections(size_t *count);
 

@@ -13,6 +13,7 @@ typedef struct dx_app dx_app;
 typedef struct dx_feature {
     const char *name;
     const dx_section *const *sections; // NULL-terminated; the sections of the definition it owns. NULL: none
+    const struct dx_plan_rule *plan;   // what changes of them mean (config/plan.h); NULL: nothing but that they take effect
     // In this order; `load` and `build` on one thread, none of the workers' (at a reload they go on serving the old definition meanwhile).
     // A finding (dx_definition_complain) from any of them refuses the definition. Each slot may be NULL.
     // 1. Reads its sections and declares its tables (dx_app_add_table). `*state` is what the later slots get.
