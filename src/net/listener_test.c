@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "net/address.h"
+#include "net/gate.h"
 #include "net/http1.h"
 #include "net/test_server.h"
 
@@ -329,6 +330,34 @@ static void polite_drain_takes_one_more_request_from_idle_connections(void **sta
     server_stop(&s, 0);
 }
 
+static void over_the_cap_of_all_workers_the_oldest_idle_connection_makes_room(void **state) {
+    (void)state;
+    dx_gate *gate = NULL;
+    assert_int_equal(dx_gate_create(&gate, &(dx_gate_rules){.all = 2}), DX_OK);
+    server_gate = gate;
+    server_start(&s, NULL);
+    server_gate = NULL;
+    int idle = client_open(&s), busy = client_open(&s);
+    client_send(idle, "GET /fixed HTTP/1.1\r\n" H END);
+    client_read(idle, out, sizeof out);
+    client_send(busy, "GET /wait HTTP/1.1\r\n" H END);
+    server_await(&s, WAITING, 1);
+    int late = client_open(&s);
+    client_send(late, "GET /wait HTTP/1.1\r\n" H END);
+    server_await(&s, WAITING, 2);
+    assert_int_equal(client_read_all(idle, out, sizeof out, &reset), 0);
+    int later = client_open(&s); // nobody is idle any more
+    assert_int_equal(client_read_all(later, out, sizeof out, &reset), 0);
+    server_release(&s, 0);
+    server_release(&s, 1);
+    close(idle);
+    close(busy);
+    close(late);
+    close(later);
+    server_stop(&s, DX_SECOND);
+    dx_gate_destroy(gate);
+}
+
 static void what_does_not_listen_is_no_endpoint(void **state) {
     (void)state;
     dx_loop *loop;
@@ -539,6 +568,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(file_in_the_way_of_a_unix_socket_is_left_alone, make_folder, remove_folder),
         cmocka_unit_test(unix_paths_that_cannot_be_are_explained),
         cmocka_unit_test(endpoints_come_and_change_and_go_while_serving),
+        cmocka_unit_test(over_the_cap_of_all_workers_the_oldest_idle_connection_makes_room),
         cmocka_unit_test(what_does_not_listen_is_no_endpoint),
         cmocka_unit_test(who_waits_in_the_backlog_of_a_stop_is_answered),
         cmocka_unit_test(polite_drain_takes_one_more_request_from_idle_connections),
