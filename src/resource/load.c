@@ -38,6 +38,31 @@ static void tell_schema_findings(dx_loading *loading, dx_slice pointer, const dx
     if (!found->first) dx_loading_complain(loading, pointer, NULL, "the schema can't be compiled");
 }
 
+// A default that its own schema refuses would make rows that nobody could send.
+static void default_check(dx_loading *loading, dx_schema_set *set, dx_slice property, yyjson_val *value) {
+    dx_slice uri = dx_arena_printf(loading->arena, "#%.*s", DX_SLICE_ARG(property));
+    const dx_schema *schema = NULL;
+    dx_diags found;
+    dx_arena_reset(loading->scratch);
+    dx_diags_init(&found, loading->scratch);
+    dx_status status = uri.data ? dx_schema_compile(&schema, set, uri, &found) : DX_NO_MEMORY;
+    if (status == DX_OK) status = dx_schema_validate(schema, value, loading->scratch, &(dx_schema_options){.first_only = true}, &found);
+    if (status == DX_NO_MEMORY) loading->status = status;
+    if (status == DX_INVALID && schema && found.first)
+        dx_loading_complain(loading, property, "default", "does not obey its own schema: %.*s", DX_SLICE_ARG(found.first->message));
+}
+
+static void defaults_check(dx_loading *loading, dx_schema_set *set, dx_slice model, yyjson_val *properties) {
+    dx_slice at = dx_json_pointer_join(loading->arena, model, DX_SLICE("properties"));
+    size_t i, max;
+    yyjson_val *key, *property;
+    yyjson_obj_foreach(properties, i, max, key, property) {
+        yyjson_val *value = yyjson_obj_get(property, "default");
+        if (!value || loading->status) continue;
+        default_check(loading, set, dx_json_pointer_join(loading->arena, at, dx_json_slice(key)), value);
+    }
+}
+
 static void model_compile(dx_loading *loading, models *all, dx_schema_set *set, yyjson_val *key, yyjson_val *value) {
     dx_slice name = dx_json_slice(key);
     dx_slice pointer = dx_json_pointer_join(loading->arena, DX_SLICE("/models"), name);
@@ -51,6 +76,7 @@ static void model_compile(dx_loading *loading, models *all, dx_schema_set *set, 
     if (status == DX_OK) status = dx_schema_lint(set, loading->scratch, value, pointer, &found);
     if (status == DX_NO_MEMORY) loading->status = status;
     if (status != DX_OK && status != DX_NO_MEMORY) tell_schema_findings(loading, pointer, &found);
+    if (status == DX_OK && schema) defaults_check(loading, set, pointer, yyjson_obj_get(value, "properties"));
     if (schema && dx_map_put(&all->compiled, name, (void *)(uintptr_t)schema)) loading->status = DX_NO_MEMORY;
     if (dx_map_put(&all->names, name, value)) loading->status = DX_NO_MEMORY;
 }

@@ -235,6 +235,21 @@ static void a_thousand_resources_load_at_once(void **state) {
     free(text);
 }
 
+static void a_default_that_its_schema_refuses_is_told(void **state) {
+    (void)state;
+    fixture f;
+    assert_int_equal(
+        fixture_load(&f, "{\"models\":{\"T\":{\"type\":\"object\",\"properties\":{\"a/b\":true,\"a\":{\"type\":\"integer\",\"minimum\":5,"
+                         "\"default\":1},\"b\":{\"type\":\"string\",\"default\":\"x\"},\"c\":{\"enum\":[\"y\"],\"default\":\"x\"}}}},"
+                         "\"resources\":{}}"),
+        DX_INVALID);
+    const char *text = fixture_findings(&f, &f.diags);
+    assert_non_null(strstr(text, "/models/T/properties/a/default: does not obey its own schema"));
+    assert_non_null(strstr(text, "/models/T/properties/c/default: does not obey its own schema"));
+    assert_null(strstr(text, "/models/T/properties/b"));
+    fixture_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(properties_become_typed_columns),
@@ -242,6 +257,7 @@ int main(void) {
         cmocka_unit_test(access_falls_back_from_action_to_group_to_default),
         cmocka_unit_test(mistakes_are_told_where_they_are),
         cmocka_unit_test(all_mistakes_are_told_at_once),
+        cmocka_unit_test(a_default_that_its_schema_refuses_is_told),
         cmocka_unit_test(a_thousand_resources_load_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
