@@ -196,7 +196,7 @@ dx_verdict dx_exchange_tunnel(dx_exchange *x, const dx_source_ops *source, const
 bool dx_exchange_write(dx_exchange *x, dx_slice piece) DX_MUST_USE;
 void dx_exchange_flush(dx_exchange *x);                             // the encoder lets go of what it holds back; for events
 void dx_exchange_finish(dx_exchange *x, const dx_fields *trailers); // `trailers` may be NULL; they must live until `closed`
-void dx_exchange_cut(dx_exchange *x);                               // breaks the response off: the peer must not take it for whole
+void dx_exchange_cut(dx_exchange *x); // breaks the response off: the peer must not take it for whole (a tunnel: also when finished)
 // Takes the body: by the handler of a DX_BODY_STREAM operation, once, before it answers. The handler then returns DX_WAIT (and resumes when
 // it has read) or answers with a stream while it reads on. The first piece comes in a later turn of the loop.
 void dx_exchange_read(dx_exchange *x, const dx_reader_ops *reader, void *ctx);

@@ -173,6 +173,7 @@ dx_verdict dx_exchange_tunnel(dx_exchange *x, const dx_source_ops *source, const
 static void cut(dx_exchange *x, dx_status why) {
     dx_flow *f = &x->flow;
     if (f->state == UNSENT && x->response.source) f->state = CUT_EARLY;
+    if (f->state == OVER && x->response.tunnel) x->wire->cut(x); // finished, but the peer's side stands open
     if (f->state != OPEN && f->state != ENDING) return;
     f->state = OVER;
     f->why = why;

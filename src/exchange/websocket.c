@@ -263,7 +263,10 @@ void dx_ws_plan(dx_websocket *s) {
 static void on_timer(dx_timer *timer) {
     dx_websocket *s = DX_CONTAINER_OF(timer, dx_websocket, timer);
     dx_nanos now = now_of(s);
-    if (s->state == DX_WS_OVER) return;
+    if (s->state == DX_WS_OVER && now >= s->close_by) {
+        dx_exchange_cut(s->x); // all is said; what the peer does with its end need not be waited for
+        return;
+    }
     if (s->close_by) {
         if (now < s->close_by)
             dx_ws_plan(s);

@@ -59,8 +59,9 @@ void dx_ws_send_due(dx_websocket *s) {
     }
     if (s->finish_due && !s->close_due && s->unsent.size == 0 && s->state != DX_WS_OVER) {
         s->state = DX_WS_OVER;
-        dx_timer_stop(s->x->loop, &s->timer);
         dx_exchange_finish(s->x, NULL);
+        s->close_by = dx_loop_now(s->x->loop) + s->options.close_time; // for the peer's end of the connection
+        dx_ws_plan(s);
     }
 }
 

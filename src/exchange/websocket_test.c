@@ -353,6 +353,18 @@ static void a_peer_that_never_closes_is_cut(void **state) {
     end_with(DX_OK, "closed 1006 ");
 }
 
+static void a_peer_that_keeps_its_end_open_behind_the_close_is_cut(void **state) {
+    (void)state;
+    dx_websocket_options options = usual;
+    options.close_time = DX_MILLISECOND;
+    start(&options);
+    get(0x88, DX_SLICE("\x03\xe8"));
+    assert_true(w.finished && !w.was_cut);
+    wire_until(&w);
+    assert_true(w.was_cut);
+    end_with(DX_CANCELLED, "closed 1000 ");
+}
+
 static void a_peer_that_goes_without_a_word_is_1006(void **state) {
     (void)state;
     start(&usual);
@@ -567,6 +579,7 @@ int main(void) {
         TEST(a_close_without_a_code_is_1005),
         TEST(our_close_waits_for_the_peers),
         TEST(a_peer_that_never_closes_is_cut),
+        TEST(a_peer_that_keeps_its_end_open_behind_the_close_is_cut),
         TEST(a_peer_that_goes_without_a_word_is_1006),
         TEST(a_connection_that_breaks_is_1006),
         TEST(draining_says_going_away),

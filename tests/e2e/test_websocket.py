@@ -111,7 +111,7 @@ def test_a_drain_says_going_away(server):
         assert peer.message() == (CLOSE, 1001)
         peer.send(close(1001))
         assert peer.message() is None
-        assert server.process.wait(20) == 0
+    assert server.process.wait(20) == 0
     assert closes(server, 1) == [(1001, "the server goes away")]
     server.close()
 
