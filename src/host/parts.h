@@ -44,8 +44,9 @@ typedef struct dx_host_socket {
     int taken;     // the listener's descriptor of the same socket; -1: not given to it yet
     unsigned nth;  // of those with the same address
     unsigned worker;
-    bool fresh;   // opened for a definition that is not served yet
-    bool foreign; // somebody else's: of systemd, whose file is not ours to take away
+    unsigned place; // among those that systemd passed, from 1; 0: not of these
+    bool fresh;     // opened for a definition that is not served yet
+    bool foreign;   // somebody else's: of systemd, whose file is not ours to take away
 } dx_host_socket;
 
 typedef struct dx_sockets {

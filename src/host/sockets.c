@@ -10,6 +10,7 @@
 #include "host/parts.h"
 #include "net/address.h"
 
+#define SYSTEMD  "systemd:"
 #define ROWS_CAP 16384 // 64 addresses of 256 workers
 
 void dx_sockets_init(dx_sockets *sockets) {
@@ -112,7 +113,7 @@ static dx_status complain_missing(const dx_sockets *sockets, const dx_listen_set
         if (sockets->rows[i].foreign)
             size += (size_t)snprintf(names + size, sizeof names - size, "%s%s", size ? ", " : "", sockets->rows[i].address);
     dx_diag *diag = dx_diags_add(diags, DX_UNAVAILABLE, listen->pointer, "systemd passed no socket of this name (%s); it passed: %s",
-                                 listen->address + 8, names);
+                                 listen->address + sizeof SYSTEMD - 1, names);
     if (diag) diag->suggestion = DX_SLICE("start the server by its .socket unit, whose FileDescriptorName= is the name");
     return DX_UNAVAILABLE;
 }
@@ -123,7 +124,7 @@ static dx_status open_one(dx_sockets *sockets, const dx_listen_setting *listen, 
     dx_socket_options options = {.reuse_port = workers > 1, .probe = true, .mode = listen->mode, .pointer = listen->pointer};
     int fd = -1;
     dx_status status = DX_OK;
-    if (!first && strncmp(listen->address, "systemd:", 8) == 0)
+    if (!first && strncmp(listen->address, SYSTEMD, sizeof SYSTEMD - 1) == 0)
         status = complain_missing(sockets, listen, diags);
     else if (!first)
         status = dx_socket_listen(&fd, listen->address, &options, diags);
@@ -136,6 +137,24 @@ static dx_status open_one(dx_sockets *sockets, const dx_listen_setting *listen, 
     return status;
 }
 
+// "systemd:0" means the first that systemd passed, whatever its name.
+static dx_status name_by_place(dx_sockets *sockets, const char *address) {
+    uint64_t place;
+    if (strncmp(address, SYSTEMD, sizeof SYSTEMD - 1) != 0 || !dx_slice_to_u64(dx_slice_str(address + sizeof SYSTEMD - 1), &place))
+        return DX_OK;
+    for (size_t i = 0; i < sockets->count; i++) {
+        dx_host_socket *row = &sockets->rows[i];
+        if (row->place != place + 1 || strcmp(row->address, address) == 0) continue;
+        char *name = dx_memory_alloc(strlen(address) + 1);
+        if (!name) return DX_NO_MEMORY;
+        memcpy(name, address, strlen(address) + 1);
+        dx_memory_free(row->address);
+        row->address = name;
+        row->worker = 0;
+    }
+    return DX_OK;
+}
+
 static dx_status open_all(dx_sockets *sockets, const dx_app *app, unsigned workers, dx_diags *diags) {
     // Of sockets that another process had opened there may be more than workers: then some have several.
     for (size_t i = 0; i < sockets->count; i++) sockets->rows[i].worker %= workers;
@@ -143,6 +162,7 @@ static dx_status open_all(dx_sockets *sockets, const dx_app *app, unsigned worke
     for (size_t l = 0; l < app->settings.listen_count; l++) {
         const dx_listen_setting *listen = &app->settings.listens[l];
         unsigned nth = nth_of(app, l);
+        if (name_by_place(sockets, listen->address) != DX_OK) return DX_NO_MEMORY;
         for (unsigned w = 0; w < workers; w++) {
             if (find(sockets, listen->address, nth, w)) continue;
             dx_status opened = open_one(sockets, listen, nth, w, workers, diags);

@@ -60,6 +60,7 @@ dx_status dx_systemd_take(dx_host *host) {
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         status = dx_sockets_take(&host->sockets, fd, dx_slice_str(address), 0, true);
+        if (status == DX_OK) host->sockets.rows[host->sockets.count - 1].place = (unsigned)(fd - FIRST_PASSED) + 1;
     }
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_PID");
