@@ -203,6 +203,7 @@ static dx_http1_event fail_llhttp(dx_http1_parser *parser, llhttp_errno_t error,
     case HPE_INVALID_METHOD:
         return fail_method(parser, data, at);
     case HPE_INVALID_TRANSFER_ENCODING:
+        if (parser->stage == STAGE_CHUNKS) return fail(parser, DX_BAD_REQUEST, "a trailer field may not frame the body");
         if (parser->llhttp.flags & F_CONTENT_LENGTH) return fail(parser, DX_BAD_REQUEST, "both Content-Length and Transfer-Encoding");
         return fail(parser, DX_NOT_IMPLEMENTED, "the only transfer coding is chunked");
     case HPE_UNEXPECTED_CONTENT_LENGTH:

@@ -1,27 +1,32 @@
 // Request targets: which bytes they may have, and where the query begins.
 #include "net/target.h"
 
-#define URI       1
-#define AUTHORITY 2
+#define URI     1
+#define HOST    2 // a name or an IPv4 address
+#define LITERAL 4 // an address in brackets
+#define PORT    8
 static const uint8_t classes[256] = {
-    ['!'] = URI | AUTHORITY,
+    ['!'] = URI | HOST | LITERAL,
     ['"'] = URI,
-    ['$' ... '%'] = URI | AUTHORITY,
-    ['&' ... '.'] = URI | AUTHORITY,
+    ['$' ... '%'] = URI | HOST | LITERAL,
+    ['&' ... '.'] = URI | HOST | LITERAL,
     ['/'] = URI,
-    ['0' ... ';'] = URI | AUTHORITY,
+    ['0' ... '9'] = URI | HOST | LITERAL | PORT,
+    [':'] = URI | LITERAL,
+    [';'] = URI | HOST | LITERAL,
     ['<'] = URI,
-    ['='] = URI | AUTHORITY,
+    ['='] = URI | HOST | LITERAL,
     ['>' ... '@'] = URI,
-    ['A' ... '['] = URI | AUTHORITY,
+    ['A' ... 'Z'] = URI | HOST | LITERAL,
+    ['['] = URI,
     ['\\'] = URI,
-    [']'] = URI | AUTHORITY,
+    [']'] = URI,
     ['^'] = URI,
-    ['_'] = URI | AUTHORITY,
+    ['_'] = URI | HOST | LITERAL,
     ['`'] = URI,
-    ['a' ... 'z'] = URI | AUTHORITY,
+    ['a' ... 'z'] = URI | HOST | LITERAL,
     ['{' ... '}'] = URI,
-    ['~'] = URI | AUTHORITY,
+    ['~'] = URI | HOST | LITERAL,
 };
 
 static bool is_all(dx_slice text, uint8_t class) {
@@ -35,7 +40,16 @@ bool dx_target_is_uri(dx_slice text) {
 }
 
 bool dx_target_is_authority(dx_slice text) {
-    return is_all(text, AUTHORITY);
+    size_t host = 0;
+    if (text.size && text.data[0] == '[') {
+        const char *end = memchr(text.data, ']', text.size);
+        if (!end || end == text.data + 1 || !is_all(dx_slice_of(text.data + 1, (size_t)(end - text.data - 1)), LITERAL)) return false;
+        host = (size_t)(end - text.data) + 1;
+    } else {
+        while (host < text.size && (classes[(unsigned char)text.data[host]] & HOST)) host++;
+    }
+    if (host == text.size) return true;
+    return text.data[host] == ':' && is_all(dx_slice_from(text, host + 1), PORT);
 }
 
 void dx_target_split(dx_slice target, dx_request_head *out) {

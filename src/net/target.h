@@ -6,7 +6,8 @@
 
 // Only bytes that may stand in a target: printable ASCII but for "#", as lenient as clients are sloppy.
 bool dx_target_is_uri(dx_slice text);
-// Only bytes that may stand in `host[:port]`, names and addresses not told apart; no user's name.
+// `host[:port]` by its shape: a name or an address, IPv6 in brackets, and a port of digits, which may be empty as the host may; no
+// user's name.
 bool dx_target_is_authority(dx_slice text);
 // Sets path and query from origin-form. A target without a path has "/".
 void dx_target_split(dx_slice target, dx_request_head *out);
