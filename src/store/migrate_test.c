@@ -241,6 +241,35 @@ static void a_column_with_values_is_dropped_only_when_listed(void **state) {
     assert_int_equal(test_migrate(f->store, &table).unchanged, 1);
 }
 
+// While others use the tables: what they name stays, and does not hinder those who don't know it.
+static void growing_keeps_columns_that_are_gone(void **state) {
+    fixture *f = *state;
+    dx_migration_report report;
+    (void)test_migrate(f->store, THINGS(TEXT("name"), TEXT("colour", .required = true)));
+    sql(f, "INSERT INTO things(name,colour) VALUES('a','red')");
+    const dx_table *without = THINGS(TEXT("name"), COLUMN("size", INTEGER));
+    assert_int_equal(dx_store_grow(f->store, &without, 1, &report, NULL), DX_OK);
+    assert_int_equal(report.changed, 1);
+    expect(f, "SELECT group_concat(name||','||ifnull(colour,'-'),' ') FROM things", "a,red");
+    sql(f, "INSERT INTO things(name,size) VALUES('b',1)");
+    assert_int_equal(dx_store_grow(f->store, &without, 1, &report, NULL), DX_OK);
+    assert_int_equal(report.unchanged, 1);
+    refused(f, without, "\"colour\" is gone from the definition", "dropped");
+    sql(f, "UPDATE things SET colour=NULL");
+    (void)test_migrate(f->store, THINGS(TEXT("name"), COLUMN("size", INTEGER)));
+    expect(f, "SELECT count(*)||'' FROM pragma_table_info('things') WHERE name='colour'", "0");
+}
+
+static void growing_renames_still(void **state) {
+    fixture *f = *state;
+    dx_migration_report report;
+    (void)test_migrate(f->store, THINGS(TEXT("name")));
+    sql(f, "INSERT INTO things(name) VALUES('a')");
+    const dx_table *renamed = THINGS(TEXT("title", .renamed_from = S("name")));
+    assert_int_equal(dx_store_grow(f->store, &renamed, 1, &report, NULL), DX_OK);
+    expect(f, "SELECT title FROM things", "a");
+}
+
 static void a_required_column_without_values_is_refused(void **state) {
     fixture *f = *state;
     (void)test_migrate(f->store, THINGS(TEXT("name")));
@@ -351,6 +380,8 @@ int main(void) {
         TEST(values_of_rows_that_do_not_count_are_free),
         TEST(a_reference_that_is_unique_for_some_rows_is_indexed_for_all),
         TEST(a_column_with_values_is_dropped_only_when_listed),
+        TEST(growing_keeps_columns_that_are_gone),
+        TEST(growing_renames_still),
         TEST(a_required_column_without_values_is_refused),
         TEST(a_type_change_that_loses_something_is_refused),
         TEST(values_that_are_there_twice_cannot_become_unique),

@@ -1,10 +1,13 @@
 """A running server takes a new definition: nothing is lost, a wrong one changes nothing, and what is old goes."""
 import json
 import pathlib
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 
+import pytest
 import requests
 
 from load import Connection, Load
@@ -194,3 +197,47 @@ def test_only_the_right_server_is_asked(serve, tmp_path):
     nobody.write_text("{}")
     none = command("reload", nobody)
     assert none.returncode == 1 and "no server of yours serves" in none.stderr
+
+
+def self_signed(folder, name):
+    done = command("cert", "self-signed", "--out", folder, "--force", name, "localhost", "127.0.0.1")
+    assert done.returncode == 0, done.stderr
+
+
+def served_names(port):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, context.wrap_socket(plain) as client:
+        return ssl.DER_cert_to_PEM_cert(client.getpeercert(True))
+
+
+def test_a_new_certificate_is_served_after_a_reload_and_a_bad_one_is_not(serve, tmp_path):
+    self_signed(tmp_path, "one.localhost")
+    tls = {"certificates": [{"certificate": str(tmp_path / "certificate.pem"), "key": str(tmp_path / "key.pem")}]}
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({**ITEMS, "server": {**ITEMS["server"], "listen": [{"address": "127.0.0.1:0", "tls": True}], "tls": tls}}))
+    server = serve(own, program=("serve", str(own)))
+    first = served_names(server.port)
+    assert served_names(server.port) == first
+    self_signed(tmp_path, "two.localhost")
+    assert command("reload", own).returncode == 0
+    second = served_names(server.port)
+    assert second != first
+    key = tmp_path / "key.pem"
+    key.write_text("no key")
+    refused = command("reload", own)
+    assert refused.returncode == 3 and "key" in refused.stderr
+    assert served_names(server.port) == second
+
+
+@pytest.mark.skipif(not shutil.which("h2load"), reason="needs h2load")
+def test_http2_streams_go_on_over_reloads(serve):
+    server = serve(ITEMS)
+    load = subprocess.Popen(["h2load", "-n", "20000", "-c", "4", "-m", "8", f"{server.url}/livez"], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+    reloads = 0
+    while load.poll() is None and reloads < 100:
+        assert reload(server, OTHER if reloads % 2 == 0 else ITEMS).returncode == 0
+        reloads += 1
+    out = load.communicate(timeout=60)[0]
+    assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in out, out
