@@ -52,8 +52,22 @@ void dx_process_release(dx_process *process) {
 
 // --- who uses an app -------------------------------------------------------------------------------------------------------
 
-static DX_COLD void vacate(dx_app *app) {
+static void on_vacate(dx_task *task) {
+    dx_tenure *tenure = DX_CONTAINER_OF(task, dx_tenure, vacate);
+    dx_app *app = tenure->app;
+    tenure->vacating = false;
+    if (tenure->uses) return; // comes again
     if (atomic_fetch_sub(&app->tenants, 1) == 1 && app->process->vacated) app->process->vacated(app->process, app);
+}
+
+// Not at once: whoever lets go of an app last may still clean up after itself, in memory that is the app's.
+static DX_COLD void vacate(dx_app *app, unsigned worker) {
+    dx_tenure *tenure = &app->tenures[worker];
+    if (tenure->vacating) return;
+    tenure->vacating = true;
+    tenure->app = app;
+    tenure->vacate.run = on_vacate;
+    dx_loop_post(app->workers[worker].loop, &tenure->vacate);
 }
 
 void dx_app_hold(dx_app *app, unsigned worker) {
@@ -62,7 +76,7 @@ void dx_app_hold(dx_app *app, unsigned worker) {
 
 void dx_app_release(dx_app *app, unsigned worker) {
     dx_tenure *tenure = &app->tenures[worker];
-    if (--tenure->uses == 0 && DX_UNLIKELY(tenure->left)) vacate(app);
+    if (--tenure->uses == 0 && DX_UNLIKELY(tenure->left)) vacate(app, worker);
 }
 
 void dx_app_leave(dx_app *app, dx_worker *worker) {

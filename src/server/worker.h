@@ -10,8 +10,8 @@
 #include "exchange/flow.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
-#include "server/overload.h"
 #include "server/feature.h"
+#include "server/overload.h"
 
 typedef struct dx_request_log dx_request_log; // one a process
 typedef struct dx_log_page dx_log_page;
@@ -41,9 +41,12 @@ typedef struct dx_worker {
 
 // A worker's time with one app. Its own, so that counting costs no shared cache line.
 typedef struct dx_tenure {
-    size_t uses; // exchanges under way, and what features hold (dx_app_hold)
-    bool left;   // the worker starts nothing on it any more
-    char apart[128 - sizeof(size_t) - sizeof(bool)];
+    size_t uses;   // exchanges under way, and what features hold (dx_app_hold)
+    bool left;     // the worker starts nothing on it any more
+    bool vacating; // the task is on its way
+    dx_app *app;
+    dx_task vacate;
+    char apart[128 - sizeof(size_t) - 2 * sizeof(bool) - sizeof(void *) - sizeof(dx_task)];
 } dx_tenure;
 
 struct dx_process {
