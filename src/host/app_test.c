@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,6 +318,42 @@ static void a_client_that_leaves_does_not_keep_the_server(void **state) {
     toy_stop(&server);
 }
 
+static void reload(const char *server_section, int reloads) {
+    char text[1024];
+    snprintf(text, sizeof text, "{\"server\": {%s}}", server_section);
+    toy_write(&server, "toy.json", text);
+    kill(getpid(), SIGHUP);
+    while (atomic_load(&toy_left) < 2 * reloads) poll(NULL, 0, 1); // of two workers each
+}
+
+static void an_old_definition_goes_with_its_last_exchange(void **state) {
+    (void)state;
+    atomic_store(&toy_started, 0);
+    atomic_store(&toy_left, 0);
+    atomic_store(&toy_stopped, 0);
+    atomic_store(&toy_inherited, 0);
+    toy_start(&server, QUIET ", \"title\": \"one\"");
+    int client = toy_connect(&server);
+    toy_send(client, "GET /wait" END, sizeof("GET /wait" END) - 1);
+    toy_wait_for_arrivals(1);
+    reload(QUIET ", \"title\": \"two\"", 1);
+    ask("GET /openapi.json" END);
+    assert_string_equal(yyjson_get_str(dx_json_at(json(), DX_SLICE("/info/title"))), "two");
+    reload(QUIET ", \"title\": \"three\"", 2);
+    while (atomic_load(&toy_stopped) < 1) poll(NULL, 0, 1); // the second one, that nobody uses
+    assert_int_equal(atomic_load(&toy_inherited), 2);
+    assert_int_equal(atomic_load(&toy_started), 6);
+    ask("GET /livez" END);
+    assert_int_equal(atomic_load(&toy_stopped), 1); // the first one has a request under way
+    toy_release();
+    toy_receive(client, &answer, false);
+    assert_int_equal(answer.status, 200);
+    while (atomic_load(&toy_stopped) < 2) poll(NULL, 0, 1);
+    close(client);
+    toy_stop(&server);
+    assert_int_equal(atomic_load(&toy_stopped), 3);
+}
+
 static char *read_whole(const char *path) {
     static char text[1u << 16];
     FILE *file = fopen(path, "r");
@@ -431,6 +468,7 @@ int main(void) {
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(a_request_under_way_is_finished_at_shutdown),
         cmocka_unit_test(a_client_that_leaves_does_not_keep_the_server),
+        cmocka_unit_test(an_old_definition_goes_with_its_last_exchange),
         cmocka_unit_test(every_request_has_its_line_in_the_log),
         cmocka_unit_test(development_shows_the_inside),
         cmocka_unit_test(without_docs_there_are_none),

@@ -139,7 +139,36 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
     return status;
 }
 
-static const dx_feature toy_feature = {.name = "toy", .build = build};
+atomic_int toy_started, toy_left, toy_stopped, toy_inherited;
+
+static dx_status load(void **state, dx_app *app, dx_diags *diags) {
+    (void)diags;
+    *state = app;
+    return DX_OK;
+}
+
+static void inherit(void *state, void *old) {
+    if (state && old && state != old) atomic_fetch_add(&toy_inherited, 1);
+}
+
+static dx_status start(void *state, dx_app *app, unsigned worker, dx_loop *loop) {
+    (void)worker, (void)loop;
+    if (state == app) atomic_fetch_add(&toy_started, 1);
+    return DX_OK;
+}
+
+static void leave(void *state, unsigned worker, dx_loop *loop) {
+    (void)state, (void)worker, (void)loop;
+    atomic_fetch_add(&toy_left, 1);
+}
+
+static void stop(void *state) {
+    (void)state;
+    atomic_fetch_add(&toy_stopped, 1);
+}
+
+static const dx_feature toy_feature = {
+    .name = "toy", .load = load, .build = build, .inherit = inherit, .start = start, .leave = leave, .stop = stop};
 const dx_feature *const dx_features[] = {&toy_feature, NULL};
 
 // --- the server

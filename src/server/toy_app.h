@@ -24,6 +24,8 @@ void toy_write(const toy *t, const char *name, const char *text);
 dx_status toy_create(toy *t, const dx_app_options *overrides);
 void toy_clean(toy *t);
 
+extern atomic_int toy_started, toy_left, toy_stopped, toy_inherited; // how often the feature's slots were called
+
 void toy_hold(void);                   // requests at /wait wait from now on
 void toy_wait_for_arrivals(int count); // of these
 void toy_release(void);                // lets them be answered
