@@ -127,8 +127,8 @@ static dx_status begin(dx_host *host, dx_diags *diags) {
     if (status == DX_OK) status = dx_workers_visit(host, take_sockets, host->app);
     if (status != DX_OK) return status;
     dx_sockets_settle(&host->sockets, host->app);
-    announce(host);
     host->control = dx_control_open(host->options->app.path);
+    announce(host);
     host->beat_every = dx_systemd_watchdog(host->took_over);
     dx_systemd_tell("READY=1\nSTATUS=serving");
     return DX_OK;

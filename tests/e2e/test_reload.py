@@ -241,3 +241,35 @@ def test_http2_streams_go_on_over_reloads(serve):
         reloads += 1
     out = load.communicate(timeout=60)[0]
     assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in out, out
+
+
+def test_reloads_that_come_together_are_done_one_after_another(serve):
+    server = serve(ITEMS)
+    askers = [subprocess.Popen([BINARY, "reload", server.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(8)]
+    assert [asker.communicate(timeout=60)[0] for asker in askers] == [f"reloaded (process {server.process.pid})\n".encode()] * 8
+    assert len(server.events("reloaded")) == 8
+
+
+def control_of(server):
+    for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
+        name = line.split()[-1]
+        if name.startswith("@duplex/") and name.endswith(f"/{server.process.pid}"):
+            return "\0" + name[1:]
+    raise AssertionError("the server has no control socket")
+
+
+def test_the_control_socket_bears_with_nonsense(serve):
+    server = serve(ITEMS)
+    name = control_of(server)
+    for words in (b"nonsense\n", b"{}\n", b'{"do":"dance"}\n', b"[1]\n", b"x" * 5000, b""):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(name)
+            client.sendall(words)
+            client.shutdown(socket.SHUT_WR)
+            try:
+                answer = client.recv(65536)
+            except ConnectionResetError:  # more was sent than is read
+                continue
+            assert json.loads(answer)["ok"] is False
+    assert command("reload", server.path).returncode == 0
