@@ -12,7 +12,7 @@ typedef struct dx_form_options {
     size_t fields_bytes;  // of all together
     uint64_t file_bytes;  // of one file
     uint64_t file_memory; // what of a file is kept in memory before it goes to disk
-    const char *folder;   // for the files' bytes; lives as long as the exchange
+    const char *folder;   // for the files' bytes; lives until `done`
 } dx_form_options;
 #define DX_FORM_OPTIONS_INIT                                                                                                               \
     { .parts = 100, .field_bytes = 64u << 10, .fields_bytes = 1u << 20, .file_bytes = UINT64_MAX, .file_memory = 64u << 10 }

@@ -40,13 +40,17 @@ struct dx_spool {
     bool busy;        // a piece of work is under way
     bool linking;     // it is the link
     bool is_orphaned; // destroyed, but for the thread
+    char folder[];    // options.folder: the thread may need it when whose it was has gone
 };
 
 dx_status dx_spool_create(dx_spool **out, dx_loop *loop, const dx_spool_options *options) {
-    dx_spool *spool = *out = dx_memory_zalloc(1, sizeof *spool);
+    size_t size = strlen(options->folder) + 1;
+    dx_spool *spool = *out = dx_memory_zalloc(1, sizeof *spool + size);
     if (!spool) return DX_NO_MEMORY;
     spool->loop = loop;
     spool->options = *options;
+    memcpy(spool->folder, options->folder, size);
+    spool->options.folder = spool->folder;
     dx_buffer_init(&spool->gathered, NULL, (size_t)options->memory + DX_SPOOL_AHEAD);
     dx_buffer_init(&spool->writing, NULL, (size_t)options->memory + DX_SPOOL_AHEAD);
     spool->file = -1;

@@ -13,7 +13,7 @@
 typedef struct dx_spool dx_spool;
 
 typedef struct dx_spool_options {
-    const char *folder; // for the file; lives as long as the spool
+    const char *folder; // for the file; copied
     uint64_t memory;    // bytes kept in memory before there is a file
     uint64_t cap;       // bytes in all; over it DX_TOO_LARGE
     // Something that waited has been written, or cannot be. Never from inside the calls below. NULL: nobody asks.

@@ -190,6 +190,18 @@ static void a_spool_may_be_destroyed_during_a_write(void **state) {
     assert_int_equal(f->written, 0);
 }
 
+// Whose the folder's name was may have gone when a thread comes to make the file.
+static void the_folders_name_is_copied(void **state) {
+    fixture *f = *state;
+    char folder[] = "/tmp";
+    dx_spool_options options = {folder, 1, 100, on_written, f};
+    assert_int_equal(dx_spool_create(&f->spool, f->loop, &options), DX_OK);
+    memset(folder, 'x', strlen(folder));
+    assert_int_equal(dx_spool_write(f->spool, DX_SLICE("ab")), DX_OK);
+    settle(f);
+    assert_int_equal(dx_spool_status(f->spool), DX_OK);
+}
+
 static void link_it(fixture *f, const char *path, unsigned mode) {
     f->linked = 0;
     assert_int_equal(dx_spool_link(f->spool, path, mode, on_linked, f), DX_OK);
@@ -296,6 +308,7 @@ int main(void) {
         TEST(a_full_disk_is_told),
         TEST(a_folder_that_is_not_there_is_the_servers_trouble),
         TEST(a_spool_may_be_destroyed_during_a_write),
+        TEST(the_folders_name_is_copied),
         TEST(a_link_gives_the_file_its_name),
         TEST(a_link_replaces_what_had_the_name),
         TEST(a_link_on_another_file_system_copies),
