@@ -10,6 +10,7 @@ import time
 import urllib.parse
 
 import load
+import overload
 import peers
 
 FIXED = '{"status":"ok"}'
@@ -219,4 +220,4 @@ def row_latency(folder, table, duplex, rounds=5):
         table.add(f"p99 at half of saturation ({rate:,}/s)", f"{p99['duplex']} µs", f"nginx {p99['nginx']} µs", ratio, "≤ 1.5", ratio <= 1.5)
 
 
-ROWS = {"protocols": row_protocols, "handshakes": row_handshakes, "bodies": row_bodies, "workers": row_workers, "latency": row_latency}
+ROWS = {"protocols": row_protocols, "handshakes": row_handshakes, "bodies": row_bodies, "workers": row_workers, "latency": row_latency, "overload": overload.row_overload}
