@@ -194,6 +194,9 @@ dx_verdict dx_exchange_tunnel(dx_exchange *x, const dx_source_ops *source, const
 // too much is waiting for the peer; `ready` comes when there is room; or the stream has ended: `closed` comes). Through the encoder, if
 // there is one, which may hold back. The piece is copied where it must wait.
 bool dx_exchange_write(dx_exchange *x, dx_slice piece) DX_MUST_USE;
+// Takes the piece whatever waits for the peer already, which gets it when it reads on: for a few bytes that say why the stream ends. Only
+// dx_exchange_finish may follow.
+void dx_exchange_write_last(dx_exchange *x, dx_slice piece);
 void dx_exchange_flush(dx_exchange *x);                             // the encoder lets go of what it holds back; for events
 void dx_exchange_finish(dx_exchange *x, const dx_fields *trailers); // `trailers` may be NULL; they must live until `closed`
 void dx_exchange_cut(dx_exchange *x); // breaks the response off: the peer must not take it for whole (a tunnel: also when finished)

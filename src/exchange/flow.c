@@ -244,6 +244,24 @@ bool dx_exchange_write(dx_exchange *x, dx_slice piece) {
     return true;
 }
 
+void dx_exchange_write_last(dx_exchange *x, dx_slice piece) {
+    dx_flow *f = &x->flow;
+    if (f->state != OPEN) return;
+    bool waits = f->held.size > 0;
+    if (x->response.encoder) {
+        if (!encode(x, piece, DX_ENCODE_MORE)) return;
+    } else {
+        if (f->held.cap == 0) dx_buffer_init(&f->held, NULL, HELD_CAP);
+        dx_buffer_add(&f->held, piece);
+        if (dx_buffer_status(&f->held) != DX_OK) {
+            x->error = dx_buffer_status(&f->held);
+            cut(x, x->error);
+            return;
+        }
+    }
+    if (!waits) push(x);
+}
+
 void dx_exchange_flush(dx_exchange *x) {
     dx_flow *f = &x->flow;
     if (f->state != OPEN || !x->response.encoder || !f->unflushed) return;

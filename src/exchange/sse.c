@@ -59,20 +59,28 @@ static bool push(dx_sse *stream, dx_slice text) {
     return false;
 }
 
-static bool push_event(dx_sse *stream, const dx_sse_event *event) {
+// The event's text, or false: an event that can't be sent must not be missed unnoticed, so the client comes back for it.
+static bool write_event(dx_sse *stream, const dx_sse_event *event) {
     dx_buffer *out = &stream->text;
     dx_buffer_clear(out);
     add_field(out, DX_SLICE("id: "), event->id);
     add_field(out, DX_SLICE("event: "), event->event);
     if (event->data.size) add_data(out, event->data);
     dx_buffer_byte(out, '\n');
-    bool good = dx_buffer_status(out) == DX_OK, taken = good && push(stream, dx_buffer_slice(out));
-    if (!good) { // an event that can't be sent must not be missed unnoticed: the client comes back for it
-        stream->x->error = dx_buffer_status(out);
-        dx_exchange_cut(stream->x);
-        stream->ended = true;
-    }
-    if (out->capacity > 4096) dx_buffer_deinit(out);
+    if (dx_buffer_status(out) == DX_OK) return true;
+    stream->x->error = dx_buffer_status(out);
+    stream->ended = true;
+    dx_exchange_cut(stream->x);
+    return false;
+}
+
+static void let_go_of_large(dx_buffer *text) {
+    if (text->capacity > 4096) dx_buffer_deinit(text);
+}
+
+static bool push_event(dx_sse *stream, const dx_sse_event *event) {
+    bool taken = write_event(stream, event) && push(stream, dx_buffer_slice(&stream->text));
+    let_go_of_large(&stream->text);
     return taken;
 }
 
@@ -95,7 +103,8 @@ void dx_sse_end(dx_sse *stream, const char *reason) {
     if (stream->ended) return;
     memcpy(data + size, reason, length);
     memcpy(data + size + length, "\"}", 2);
-    (void)push_event(stream, &(dx_sse_event){.event = DX_SLICE("end"), .data = dx_slice_of(data, size + length + 2)});
+    if (!write_event(stream, &(dx_sse_event){.event = DX_SLICE("end"), .data = dx_slice_of(data, size + length + 2)})) return;
+    dx_exchange_write_last(stream->x, dx_buffer_slice(&stream->text));
     finish(stream);
 }
 
@@ -107,19 +116,14 @@ static void plan(dx_sse *stream) {
     if (!stream->ended) dx_timer_start(stream->x->loop, &stream->timer, due > now ? due - now : 0);
 }
 
-static void cut_off(dx_sse *stream) {
-    stream->x->error = DX_REQUEST_TIMEOUT;
-    stream->ended = true;
-    dx_exchange_cut(stream->x);
-}
-
 static void on_timer(dx_timer *timer) {
     dx_sse *stream = DX_CONTAINER_OF(timer, dx_sse, timer);
     dx_nanos now = dx_loop_now(stream->x->loop);
     if (stream->ended) return;
     if (stream->stuck) {
         if (now - stream->stuck >= stream->options.slow) {
-            cut_off(stream);
+            stream->x->error = DX_REQUEST_TIMEOUT;
+            dx_sse_end(stream, "slow"); // it is told when it reads on; when it does not, the connection ends by its own timeout
             return;
         }
     } else if (now - stream->spoke >= stream->options.heartbeat) {

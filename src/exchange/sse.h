@@ -22,7 +22,7 @@ typedef struct dx_sse_ops {
 typedef struct dx_sse_options {
     dx_nanos heartbeat; // a comment line after that long without an event, so that proxies keep the connection; 15 s
     dx_nanos retry;     // told to the client: how long to wait before it comes again; 2 s, with jitter per client
-    dx_nanos slow;      // a client that takes nothing for that long while something waits is cut off; 10 s
+    dx_nanos slow;      // a client that takes nothing for that long while something waits is ended (event `end`, "slow"); 10 s
     bool compress;      // the stream may be compressed: no event holds a secret beside what the caller sent
 } dx_sse_options;
 #define DX_SSE_EVENT_CAP (1u << 20) // bytes an event takes on the wire
@@ -36,7 +36,7 @@ typedef struct dx_sse_options {
 dx_verdict dx_sse_open(dx_exchange *x, const dx_sse_options *options, const dx_sse_ops *ops, void *ctx);
 // False: nothing was taken; `writable` will come. Or the stream has ended: `closed` will.
 bool dx_sse_send(dx_sse *stream, const dx_sse_event *event) DX_MUST_USE;
-// Sends one last event of type `end` (data: JSON {"reason": …}) if there is room, and finishes. `reason` is a plain word ("slow").
+// Sends one last event of type `end` (data: JSON {"reason": …}), behind whatever waits, and finishes. `reason` is a plain word ("slow").
 void dx_sse_end(dx_sse *stream, const char *reason);
 dx_slice dx_sse_last_event_id(const dx_exchange *x); // the client's Last-Event-ID; empty: none
 dx_exchange *dx_sse_exchange(dx_sse *stream);

@@ -128,7 +128,7 @@ static void silence_is_broken_by_a_comment(void **state) {
     assert_out(":\n\n");
 }
 
-static void a_reader_that_takes_nothing_is_cut_off(void **state) {
+static void a_reader_that_takes_nothing_is_told_so_when_it_reads_on(void **state) {
     (void)state;
     dx_sse_options options = usual;
     options.slow = DX_MILLISECOND;
@@ -136,9 +136,13 @@ static void a_reader_that_takes_nothing_is_cut_off(void **state) {
     w.full = true;
     assert_false(dx_sse_send(stream, &(dx_sse_event){.data = DX_SLICE("one")}));
     wire_until(&w);
-    assert_true(w.was_cut);
-    assert_int_equal(closes, 0);
+    assert_false(dx_sse_send(stream, &(dx_sse_event){.data = DX_SLICE("two")}));
+    assert_false(w.was_cut || w.finished);
     assert_int_equal(w.x.error, DX_REQUEST_TIMEOUT);
+    wire_drain(&w);
+    assert_out("event: end\ndata: {\"reason\":\"slow\"}\n\n");
+    assert_true(w.finished);
+    assert_int_equal(closes, 0);
     dx_exchange_closed(&w.x, DX_OK);
     assert_int_equal(closes, 1);
 }
@@ -150,9 +154,11 @@ static void a_heartbeat_finds_the_slow_reader_too(void **state) {
     start(&options);
     w.full = true;
     wire_until(&w); // the heartbeat is refused
-    assert_false(w.was_cut);
+    assert_int_equal(w.x.error, DX_OK);
     wire_until(&w);
-    assert_true(w.was_cut);
+    assert_int_equal(w.x.error, DX_REQUEST_TIMEOUT);
+    wire_drain(&w);
+    assert_out("event: end\ndata: {\"reason\":\"slow\"}\n\n");
 }
 
 static void a_reader_that_reads_again_in_time_stays(void **state) {
@@ -187,8 +193,10 @@ static void a_stream_can_be_ended_for_a_reason_even_when_it_is_full(void **state
     w.full = true;
     dx_sse_end(stream, "slow");
     dx_sse_end(stream, "again");
+    assert_false(w.finished);
+    wire_drain(&w);
+    assert_out("event: end\ndata: {\"reason\":\"slow\"}\n\n");
     assert_true(w.finished);
-    assert_out("");
 }
 
 static void an_event_over_the_cap_is_not_lost_in_silence(void **state) {
@@ -258,7 +266,7 @@ int main(void) {
         TEST(nothing_can_be_smuggled_in_by_an_id_or_a_type),
         TEST(a_full_wire_takes_nothing_and_tells_when_there_is_room),
         TEST(silence_is_broken_by_a_comment),
-        TEST(a_reader_that_takes_nothing_is_cut_off),
+        TEST(a_reader_that_takes_nothing_is_told_so_when_it_reads_on),
         TEST(a_heartbeat_finds_the_slow_reader_too),
         TEST(a_reader_that_reads_again_in_time_stays),
         TEST(draining_ends_the_stream_with_an_event),
