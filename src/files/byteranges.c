@@ -20,7 +20,7 @@ typedef struct parts {
     int fd;
     dx_slice type;
     uint64_t total;
-    const dx_byte_range *ranges;
+    dx_byte_range ranges[DX_RANGES_CAP]; // not in the arena: the thread may be at it when the exchange has gone
     size_t count, at;
     uint64_t done; // bytes sent of the range
     bool headed;   // its part's head is sent
@@ -136,14 +136,12 @@ static void choose_boundary(char out[BOUNDARY_SIZE + 1]) {
 
 dx_verdict dx_files_send_parts(dx_exchange *x, int fd, const dx_byte_range *ranges, size_t count, dx_slice type, uint64_t total) {
     parts *p = dx_memory_alloc(sizeof *p);
-    dx_byte_range *kept = DX_ARENA_ARRAY(x->arena, dx_byte_range, count);
-    if (!p || !kept) {
-        dx_memory_free(p);
+    if (!p) {
         (void)close(fd);
         return dx_exchange_fail(x, DX_NO_MEMORY, NULL);
     }
-    memcpy(kept, ranges, count * sizeof *kept);
-    *p = (parts){.x = x, .fd = fd, .type = type, .total = total, .ranges = kept, .count = count};
+    *p = (parts){.x = x, .fd = fd, .type = type, .total = total, .count = count};
+    memcpy(p->ranges, ranges, count * sizeof *ranges);
     choose_boundary(p->boundary);
     dx_slice content_type = dx_arena_printf(x->arena, "multipart/byteranges; boundary=%s", p->boundary);
     if (!content_type.data) {
