@@ -25,6 +25,7 @@ typedef struct posting {
     dx_exchange *x;
     const dx_mount *mount;
     dx_slice path; // of the folder, with its "/" at the end, or empty
+    char *inside;  // any name in it, for the thread to cut: it is the folder that is looked for
     dx_place place;
     dx_guard guard;
     char folder[32];
@@ -165,8 +166,7 @@ static void form_read(void *ctx, dx_exchange *x, const dx_form *form, dx_status 
 
 static void find_off_loop(dx_work *work) {
     posting *p = DX_CONTAINER_OF(work, posting, work);
-    dx_slice inside = dx_arena_printf(p->x->arena, "%.*sfile", DX_SLICE_ARG(p->path)); // any name: it is the folder that is looked for
-    p->status = inside.data ? dx_place_find(&p->place, p->mount, p->x->arena, inside, true) : DX_NO_MEMORY;
+    p->status = dx_place_find(&p->place, p->mount, p->inside, true);
 }
 
 static void found(dx_work *work) {
@@ -193,10 +193,12 @@ dx_verdict dx_files_form(const void *conf, dx_exchange *x) {
     if (!dx_files_path_allowed(mount, path)) return dx_exchange_fail(x, DX_NOT_FOUND, NULL);
     posting *p = DX_ARENA_NEW(x->arena, posting);
     if (p && path.size && path.data[path.size - 1] != '/') path = dx_arena_printf(x->arena, "%.*s/", DX_SLICE_ARG(path));
-    if (!p || (path.size == 0 && !path.data && x->params[0].size)) return dx_exchange_fail(x, DX_NO_MEMORY, NULL);
+    dx_slice inside = dx_arena_printf(x->arena, "%.*sfile", DX_SLICE_ARG(path));
+    if (!p || !inside.data || (path.size == 0 && !path.data && x->params[0].size)) return dx_exchange_fail(x, DX_NO_MEMORY, NULL);
     p->x = x;
     p->mount = mount;
     p->path = path;
+    p->inside = (char *)(uintptr_t)inside.data;
     p->place.folder = -1;
     p->guard = (dx_guard){x, mount->replace};
     if (!submit(p, find_off_loop, found)) return dx_exchange_fail(x, DX_OVERLOADED, "no thread is free to look for the folder");

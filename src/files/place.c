@@ -58,19 +58,18 @@ static dx_status descend(int *folder, const char *name, bool make) {
     return DX_OK;
 }
 
-dx_status dx_place_find(dx_place *out, const dx_mount *mount, dx_arena *arena, dx_slice path, bool make) {
+dx_status dx_place_find(dx_place *out, const dx_mount *mount, char *path, bool make) {
     *out = (dx_place){.folder = -1};
     int folder = step_into(mount->root, ".");
     if (folder < 0) return dx_place_status(errno);
-    for (dx_slice rest = path; rest.data;) {
-        dx_slice name = dx_arena_copy(arena, dx_slice_cut(&rest, '/')); // ends in a NUL
-        dx_status status = !name.data ? DX_NO_MEMORY : rest.data ? descend(&folder, name.data, make) : DX_OK;
-        if (status != DX_OK) {
-            (void)close(folder);
-            return status;
-        }
-        out->name = name.data;
+    for (char *slash; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
+        *slash = 0;
+        dx_status status = descend(&folder, path, make);
+        if (status == DX_OK) continue;
+        (void)close(folder);
+        return status;
     }
+    out->name = path;
     out->folder = folder;
     return DX_OK;
 }

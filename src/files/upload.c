@@ -14,7 +14,7 @@ typedef struct upload {
     dx_work work;
     dx_exchange *x;
     const dx_mount *mount;
-    dx_slice path;
+    char *path; // a copy, for the thread to cut
     dx_place place;
     dx_guard guard;
     dx_spool *spool;
@@ -143,7 +143,7 @@ static const dx_reader_ops reader = {.piece = on_piece, .end = on_end};
 
 static void find_off_loop(dx_work *work) {
     upload *u = DX_CONTAINER_OF(work, upload, work);
-    u->status = dx_place_find(&u->place, u->mount, u->x->arena, u->path, true);
+    u->status = dx_place_find(&u->place, u->mount, u->path, true);
     if (u->status == DX_OK) u->status = dx_place_check(&u->place, &u->guard, NULL, NULL);
 }
 
@@ -163,7 +163,9 @@ static void found(dx_work *work) {
 
 static upload *begin(const dx_mount *mount, dx_exchange *x) {
     upload *u = DX_ARENA_NEW(x->arena, upload);
-    if (u) *u = (upload){.x = x, .mount = mount, .path = x->params[0], .place = {.folder = -1}, .guard = {x, mount->replace}};
+    char *path = (char *)(uintptr_t)dx_arena_copy(x->arena, x->params[0]).data; // ends in a NUL
+    if (!u || !path) return NULL;
+    *u = (upload){.x = x, .mount = mount, .path = path, .place = {.folder = -1}, .guard = {x, mount->replace}};
     return u;
 }
 
@@ -188,7 +190,7 @@ dx_verdict dx_files_write(const void *conf, dx_exchange *x) {
 
 static void remove_off_loop(dx_work *work) {
     upload *u = DX_CONTAINER_OF(work, upload, work);
-    u->status = dx_place_find(&u->place, u->mount, u->x->arena, u->path, false);
+    u->status = dx_place_find(&u->place, u->mount, u->path, false);
     if (u->status == DX_OK) u->status = dx_place_remove(u->mount, &u->place, &u->guard);
 }
 

@@ -185,6 +185,18 @@ def test_a_file_is_written_replaced_and_deleted(site):
     assert not [name for name in os.listdir(server.files / "new" / "deep") if name.startswith(".")]
 
 
+def test_a_body_may_come_while_its_folder_is_looked_for(site):
+    # What two threads do at once, the thread sanitizer sees.
+    server = site(**UPLOAD)
+    for n in range(20):
+        with socket.create_connection((server.host, server.port), timeout=30) as connection:
+            connection.sendall(f"PUT /static/new/a/b/c/{n} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40000\r\n\r\n".encode())
+            for _ in range(40):
+                connection.sendall(b"x" * 1000)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 201")
+        assert (server.files / f"new/a/b/c/{n}").read_bytes() == b"x" * 40000
+
+
 def test_conditions_guard_files_against_lost_updates(site):
     client = Client(site(**UPLOAD))
     etag = client.put("/static/doc", data=b"one").headers["etag"]
