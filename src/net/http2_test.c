@@ -358,6 +358,32 @@ static void a_tunnel_hears_its_peer_until_both_have_ended(void **state) {
     client_upload(&c, a, DX_SLICE("late"), false);
     client_settle(&c);
     assert_int_equal(s.actors[0].body.size, 4);
+// An owner that answers with bytes in its hands will not say that it is done with them.
+static void an_answer_gives_back_what_its_owner_held(void **state) {
+    (void)state;
+    open_stage();
+    s.consume = false;
+    for (size_t how = 0; how < 2; how++) {
+        answer *a = client_post(&c, "/");
+        client_upload(&c, a, dx_slice_of(big, DX_BODY_WINDOW + 1000), true);
+        client_settle(&c);
+        actor *held = &s.actors[how];
+        assert_int_equal(held->body.size, DX_BODY_WINDOW);
+        if (how) {
+            dx_response_head head = {.status = 200};
+            dx_stream_begin(held->stream, &head);
+            dx_stream_finish(held->stream);
+        } else {
+            actor_respond(held, "early");
+        }
+        client_await(&c, &c.closed, how + 1);
+        assert_int_equal(a->status, 200);
+        assert_int_equal(a->upload.size, 0);
+        assert_int_equal(c.resets, 0);
+    }
+    close_stage();
+}
+
     client_await(&c, &s.closed, 1); // but not for ever
     assert_true(s.actors[0].sent);
     close_stage();
@@ -686,3 +712,4 @@ int main(void) {
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+        cmocka_unit_test(an_answer_gives_back_what_its_owner_held),

@@ -379,9 +379,17 @@ static void respond(dx_stream *stream, const dx_response_head *head, dx_slice bo
     shape as = shape_of(stream, head, (int64_t)body.size);
     as.lives = true;
     st->finished = true;
+// The owner has said its last word: what it still holds of the body must not keep the rest from coming.
+static void give_back(dx_http2_stream *st) {
+    if (DX_LIKELY(st->heard || st->counted == 0)) return;
+    if (nghttp2_session_consume_stream(st->h->session, st->id, st->counted) != 0) give_up(st->h);
+    st->counted = 0;
+}
+
     if (as.body) {
         st->lent = body;
         begin_wait(st);
+    give_back(st);
     }
     submit(st, head->fields, &as);
     heed_close(st, head);
@@ -396,6 +404,7 @@ static void respond_file(dx_stream *stream, const dx_response_head *head) {
     if (as.body) begin_wait(st);
     submit(st, head->fields, &as);
     heed_close(st, head);
+    give_back(st);
 }
 
 static void resume(dx_http2_stream *st) {
@@ -469,6 +478,7 @@ static void finish(dx_stream *stream) {
 }
 
 static void drop(dx_stream *stream) {
+    if (!stream->tunnel) give_back(st);
     dx_http2_reset(dx_http2_stream_of(stream), NGHTTP2_INTERNAL_ERROR);
 }
 
