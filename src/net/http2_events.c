@@ -221,10 +221,6 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *fram
     (void)session;
     dx_http2 *h = context;
     if (frame->type != NGHTTP2_CONTINUATION) h->in_head = false;
-    if (frame->type == NGHTTP2_HEADERS) {
-        h->in_head = true;
-        h->since = dx_http2_now(h);
-    }
     if (DX_LIKELY(dx_http2_guard_frame(h, frame))) return 0;
     h->error = NGHTTP2_ENHANCE_YOUR_CALM;
     return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -233,6 +229,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *fram
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
     dx_http2 *h = context;
     h->heading = NULL;
+    h->in_head = true; // of blocks that nghttp2 ignores nothing is told, their end neither
+    h->since = dx_http2_now(h);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         dx_http2_stream *st = find(h, frame->hd.stream_id);
         if (!st || !listens(st)) return 0;
@@ -243,7 +241,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     }
     dx_http2_stream *st = dx_http2_stream_create(h, frame->hd.stream_id);
-    if (!st) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (!st) {
+        h->in_head = false;
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     enlist(st);
     h->heading = st;
     return nghttp2_session_set_stream_user_data(session, st->id, st);
@@ -262,7 +263,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 // A field that HTTP does not know as one: nghttp2 would leave it out, we reset the stream (RFC 9113 section 8.2.1).
 static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
                              void *context) {
-    (void)session, (void)frame, (void)name, (void)value, (void)flags, (void)context;
+    (void)session, (void)frame, (void)name, (void)value, (void)flags;
+    dx_http2 *h = context;
+    h->in_head = false; // its end is not told of
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 

@@ -324,6 +324,44 @@ static void a_header_block_has_its_time(void **state) {
     close_stage();
 }
 
+// Header blocks that are not taken end all the same: what waits for its owner meanwhile is left alone.
+static void a_header_block_that_is_ignored_holds_no_deadline(void **state) {
+    (void)state;
+    dx_http_limits limits = with();
+    limits.head_time = SHORT;
+    for (int how = 0; how < 3; how++) {
+        open_with(&limits);
+        client_get(&c, "/");
+        client_settle(&c);
+        c.raw = true;
+        if (how == 0) { // trailers of a stream that is over
+            client_headers(&c, 3, POST, NGHTTP2_FLAG_END_HEADERS);
+            client_settle(&c);
+            dx_stream_drop(s.actors[1].stream);
+            client_settle(&c);
+            client_headers(&c, 3, "x-sum: 1\n", WHOLE);
+        } else if (how == 1) {
+            client_headers(&c, 3, GET "bad name: 1\n", WHOLE);
+        } else { // behind our last word
+            s.listener->options.limits.requests_a_connection = 1;
+            client_headers(&c, 3, GET, WHOLE);
+            client_await(&c, &c.frames[NGHTTP2_GOAWAY], 2);
+            client_headers(&c, 5, GET, WHOLE);
+        }
+        size_t goaways = how == 2 ? 2 : 0;
+        for (int i = 0; i < 60; i++) client_settle(&c); // in which the timeout strikes, if it does
+        assert_int_equal(c.frames[NGHTTP2_GOAWAY], goaways);
+        assert_int_equal(s.actors[0].aborts, 0);
+        while (s.closed < s.begun) {
+            for (size_t i = 0; i < s.begun; i++)
+                if (s.actors[i].stream) actor_respond(&s.actors[i], "x");
+            client_settle(&c);
+        }
+        assert_true(s.actors[0].sent);
+        close_stage();
+    }
+}
+
 static void a_body_that_stalls_is_answered_408(void **state) {
     (void)state;
     dx_http_limits limits = with();
@@ -481,6 +519,7 @@ int main(void) {
         cmocka_unit_test(a_body_that_its_owner_holds_back_does_not_stall),
         cmocka_unit_test(a_body_over_the_cap_is_answered_413),
         cmocka_unit_test(streams_whose_windows_stay_shut_are_lost),
+        cmocka_unit_test(a_header_block_that_is_ignored_holds_no_deadline),
         cmocka_unit_test(a_window_opened_by_a_byte_at_a_time_is_too_slow),
         cmocka_unit_test(a_client_that_takes_nothing_is_cut),
         cmocka_unit_test(a_reset_is_seen_while_output_waits),
