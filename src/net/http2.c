@@ -251,7 +251,8 @@ static void time_out_streams(dx_http2 *h, dx_nanos now) {
             dx_http2_unlink(&st->sending);
             dx_http2_reset(st, NGHTTP2_CANCEL);
         } else { // it waits for its turn, not for the peer
-            st->send_since = now;
+            st->send_since = st->send_from = now;
+            st->sent = 0;
             dx_http2_link_last(&h->sending, &st->sending);
         }
     }

@@ -269,6 +269,13 @@ bool dx_http2_stalled(const dx_http2_stream *st, dx_nanos now) {
     return now - st->send_since >= st->stream->listener->options.limits.write_stall && window_shut(st);
 }
 
+// Whether a frame of `size` bytes takes all that the windows had. nghttp2 counts them down afterwards.
+static bool shuts_window(const dx_http2_stream *st, size_t size) {
+    nghttp2_session *session = st->h->session;
+    return nghttp2_session_get_stream_remote_window_size(session, st->id) <= (int32_t)size ||
+           nghttp2_session_get_remote_window_size(session) <= (int32_t)size;
+}
+
 static void note_sent(dx_http2_stream *st, size_t size) {
     dx_nanos now = dx_http2_now(st->h);
     st->stream->bytes += FRAME_HEAD + size;
@@ -281,8 +288,7 @@ static void note_sent(dx_http2_stream *st, size_t size) {
     else
         dx_http2_link_last(&st->h->sending, &st->sending);
     if (st->stream->blocked && waiting(st) <= DX_HTTP2_WAITING_CAP / 2) st->wake = st->h->wakes = true;
-    // nghttp2 counts the window down after this call: less than a full frame means that the window was all there was.
-    if (st->sending.next && size < LEAST_DATA && takes_too_slowly(st, now)) dx_http2_reset(st, NGHTTP2_CANCEL);
+    if (st->sending.next && shuts_window(st, size) && takes_too_slowly(st, now)) dx_http2_reset(st, NGHTTP2_CANCEL);
 }
 
 static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t size, nghttp2_data_source *source,
