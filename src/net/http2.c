@@ -176,7 +176,7 @@ static bool advance(dx_connection *c) {
         else
             dx_http2_end_begin(h);
     }
-    if (DX_UNLIKELY(c->eof && h->end != DX_HTTP2_END_LAST)) advance_eof(h);
+    if (DX_UNLIKELY(c->eof)) advance_eof(h);
     bool went_on = dx_http2_settle(h);
     if (tell_writable(h)) went_on = true;
     if (nghttp2_session_want_write(h->session)) {

@@ -519,6 +519,7 @@ int main(void) {
         cmocka_unit_test(settings_entries_are_bounded),
         cmocka_unit_test(a_preface_has_its_time),
         cmocka_unit_test(a_header_block_has_its_time),
+        cmocka_unit_test(a_header_block_that_is_ignored_holds_no_deadline),
         cmocka_unit_test(a_body_that_stalls_is_answered_408),
         cmocka_unit_test(a_body_that_trickles_is_answered_408),
         cmocka_unit_test(a_body_that_its_owner_holds_back_does_not_stall),

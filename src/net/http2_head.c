@@ -70,6 +70,8 @@ bool dx_http2_head_add(dx_http2_stream *st, nghttp2_rcbuf *name, nghttp2_rcbuf *
     if (st->refusal != DX_OK) return true;
     if (!st->trailing && kept.data[0] == ':') {
         add_pseudo(st, kept, text);
+    } else if (st->trailing && !dx_stream_trailer_allowed(kept)) {
+        return true;
     } else if (DX_UNLIKELY(st->fields.count >= limits->fields)) {
         (void)refuse(st, DX_HEADERS_TOO_LARGE, "there are too many fields");
     } else {

@@ -298,6 +298,21 @@ static void trailers_of_a_request_come_before_its_end(void **state) {
     close_stage();
 }
 
+static void trailers_that_must_not_be_any_are_dropped(void **state) {
+    (void)state;
+    open_stage();
+    s.on_end = respond_at_once;
+    answer *a = client_post(&c, "/");
+    client_settle(&c);
+    client_headers(&c, a->id, "authorization: Bearer x\nx-sum: 7\nhost: b\n", NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM);
+    client_settle(&c);
+    assert_int_equal(a->status, 200);
+    dx_buffer_byte(&s.actors[0].trailers, 0);
+    assert_string_equal(s.actors[0].trailers.data, "x-sum: 7\n");
+    c.raw = true;
+    close_stage();
+}
+
 static void continue_is_said_when_the_body_is_wanted(void **state) {
     (void)state;
     open_stage();
@@ -343,21 +358,6 @@ static void a_little_more_behind_an_early_answer_is_let_pass(void **state) {
     close_stage();
 }
 
-static void a_tunnel_hears_its_peer_until_both_have_ended(void **state) {
-    (void)state;
-    dx_http_limits limits = DX_HTTP_LIMITS_INIT;
-    limits.body_stall = 50 * DX_MILLISECOND;
-    open_with(&limits);
-    answer *a = client_ask(&c, ":method: CONNECT\n:protocol: websocket\n:path: /chat\n:scheme: http\n:authority: a\n", false);
-    client_settle(&c);
-    dx_response_head head = {.status = 101};
-    dx_stream_tunnel(s.actors[0].stream, &head);
-    for (int i = 0; i < 40; i++) client_settle(&c); // open and silent
-    assert_int_equal(s.actors[0].aborts, 0);
-    dx_stream_finish(s.actors[0].stream);
-    client_upload(&c, a, DX_SLICE("late"), false);
-    client_settle(&c);
-    assert_int_equal(s.actors[0].body.size, 4);
 // An owner that answers with bytes in its hands will not say that it is done with them.
 static void an_answer_gives_back_what_its_owner_held(void **state) {
     (void)state;
@@ -384,6 +384,21 @@ static void an_answer_gives_back_what_its_owner_held(void **state) {
     close_stage();
 }
 
+static void a_tunnel_hears_its_peer_until_both_have_ended(void **state) {
+    (void)state;
+    dx_http_limits limits = DX_HTTP_LIMITS_INIT;
+    limits.body_stall = 50 * DX_MILLISECOND;
+    open_with(&limits);
+    answer *a = client_ask(&c, ":method: CONNECT\n:protocol: websocket\n:path: /chat\n:scheme: http\n:authority: a\n", false);
+    client_settle(&c);
+    dx_response_head head = {.status = 101};
+    dx_stream_tunnel(s.actors[0].stream, &head);
+    for (int i = 0; i < 40; i++) client_settle(&c); // open and silent
+    assert_int_equal(s.actors[0].aborts, 0);
+    dx_stream_finish(s.actors[0].stream);
+    client_upload(&c, a, DX_SLICE("late"), false);
+    client_settle(&c);
+    assert_int_equal(s.actors[0].body.size, 4);
     client_await(&c, &s.closed, 1); // but not for ever
     assert_true(s.actors[0].sent);
     close_stage();
@@ -651,6 +666,25 @@ static void a_client_that_ends_its_side_gets_what_it_asked_for(void **state) {
     close_stage();
 }
 
+static void a_client_that_ends_its_side_behind_our_last_word_is_told_of(void **state) {
+    (void)state;
+    dx_http_limits limits = DX_HTTP_LIMITS_INIT;
+    limits.requests_a_connection = 2;
+    open_with(&limits);
+    client_post(&c, "/");
+    client_get(&c, "/");
+    client_settle(&c);
+    assert_int_equal(c.frames[NGHTTP2_GOAWAY], 2);
+    dx_loopback_end(s.client);
+    client_settle(&c);
+    assert_int_equal(s.actors[0].aborts, 1);
+    actor_respond(&s.actors[1], "x");
+    client_settle(&c);
+    assert_int_equal(c.answers[1].status, 200);
+    assert_true(dx_loopback_closed(s.client));
+    close_stage();
+}
+
 // --- memory ----------------------------------------------------------------------------------------------------------------
 
 static void run_exchange(uint64_t fail_at) {
@@ -690,9 +724,11 @@ int main(void) {
         cmocka_unit_test(a_writer_waits_for_the_peers_window),
         cmocka_unit_test(a_body_waits_for_its_owner_and_holds_nobody_else),
         cmocka_unit_test(trailers_of_a_request_come_before_its_end),
+        cmocka_unit_test(trailers_that_must_not_be_any_are_dropped),
         cmocka_unit_test(continue_is_said_when_the_body_is_wanted),
         cmocka_unit_test(a_little_more_behind_an_early_answer_is_let_pass),
         cmocka_unit_test(an_early_answer_asks_the_sender_to_stop),
+        cmocka_unit_test(an_answer_gives_back_what_its_owner_held),
         cmocka_unit_test(a_tunnel_hears_its_peer_until_both_have_ended),
         cmocka_unit_test(a_tunnel_carries_bytes_both_ways),
         cmocka_unit_test(improper_requests_are_answered_on_their_streams),
@@ -708,8 +744,8 @@ int main(void) {
         cmocka_unit_test(the_last_request_a_connection_may_have_is_answered),
         cmocka_unit_test(an_answer_may_ask_for_the_end_but_not_for_a_bodys_sake),
         cmocka_unit_test(a_client_that_ends_its_side_gets_what_it_asked_for),
+        cmocka_unit_test(a_client_that_ends_its_side_behind_our_last_word_is_told_of),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-        cmocka_unit_test(an_answer_gives_back_what_its_owner_held),

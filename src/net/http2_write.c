@@ -379,12 +379,6 @@ static void heed_close(dx_http2_stream *st, const dx_response_head *head) {
     if (DX_UNLIKELY(head->close && st->heard)) dx_http2_end_begin(st->h);
 }
 
-static void respond(dx_stream *stream, const dx_response_head *head, dx_slice body) {
-    dx_http2_stream *st = dx_http2_stream_of(stream);
-    if (st->lost || st->dropped) return;
-    shape as = shape_of(stream, head, (int64_t)body.size);
-    as.lives = true;
-    st->finished = true;
 // The owner has said its last word: what it still holds of the body must not keep the rest from coming.
 static void give_back(dx_http2_stream *st) {
     if (DX_LIKELY(st->heard || st->counted == 0)) return;
@@ -392,10 +386,16 @@ static void give_back(dx_http2_stream *st) {
     st->counted = 0;
 }
 
+static void respond(dx_stream *stream, const dx_response_head *head, dx_slice body) {
+    dx_http2_stream *st = dx_http2_stream_of(stream);
+    if (st->lost || st->dropped) return;
+    give_back(st);
+    shape as = shape_of(stream, head, (int64_t)body.size);
+    as.lives = true;
+    st->finished = true;
     if (as.body) {
         st->lent = body;
         begin_wait(st);
-    give_back(st);
     }
     submit(st, head->fields, &as);
     heed_close(st, head);
@@ -404,13 +404,13 @@ static void give_back(dx_http2_stream *st) {
 static void respond_file(dx_stream *stream, const dx_response_head *head) {
     dx_http2_stream *st = dx_http2_stream_of(stream);
     if (st->lost || st->dropped) return;
+    give_back(st);
     shape as = shape_of(stream, head, dx_file_body_left(stream->file));
     as.lives = true;
     st->finished = true;
     if (as.body) begin_wait(st);
     submit(st, head->fields, &as);
     heed_close(st, head);
-    give_back(st);
 }
 
 static void resume(dx_http2_stream *st) {
@@ -478,13 +478,13 @@ static bool write_piece(dx_stream *stream, dx_slice piece) {
 static void finish(dx_stream *stream) {
     dx_http2_stream *st = dx_http2_stream_of(stream);
     if (st->lost || st->dropped) return;
+    if (!stream->tunnel) give_back(st);
     st->finished = true;
     resume(st);
     go_on(st->h);
 }
 
 static void drop(dx_stream *stream) {
-    if (!stream->tunnel) give_back(st);
     dx_http2_reset(dx_http2_stream_of(stream), NGHTTP2_INTERNAL_ERROR);
 }
 
