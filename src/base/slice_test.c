@@ -20,6 +20,27 @@ static void field_names_compare_without_case(void **state) {
     assert_false(dx_slice_equal_nocase(DX_SLICE("ab"), DX_SLICE("a")));
 }
 
+static char in_lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+// Every pair of bytes at every place of texts that take one word, several, and words that overlap.
+static void every_byte_compares_at_every_place(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, 3, 4, 7, 8, 9, 19};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        for (size_t at = 0; at < sizes[s]; at++) {
+            char a[] = "if-Unmodified-since", b[] = "IF-uNMODIFIED-SINCE";
+            for (int pair = 0; pair < 65536; pair++) {
+                a[at] = (char)(pair & 255);
+                b[at] = (char)(pair >> 8);
+                bool equal = dx_slice_equal_nocase(dx_slice_of(a, sizes[s]), dx_slice_of(b, sizes[s]));
+                if (equal != (in_lower(a[at]) == in_lower(b[at]))) fail_msg("%d at %zu of %zu", pair, at, sizes[s]);
+            }
+        }
+    }
+}
+
 static void order_is_bytewise_then_by_length(void **state) {
     (void)state;
     assert_true(dx_slice_compare(DX_SLICE("a"), DX_SLICE("b")) < 0);
@@ -173,6 +194,7 @@ static void random_numbers_differ_also_after_a_fork(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(field_names_compare_without_case),
+        cmocka_unit_test(every_byte_compares_at_every_place),
         cmocka_unit_test(order_is_bytewise_then_by_length),
         cmocka_unit_test(cutting_walks_a_list_and_ends_with_null),
         cmocka_unit_test(trimming_takes_spaces_and_tabs_only),

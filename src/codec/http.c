@@ -115,11 +115,26 @@ dx_slice dx_fields_find(const dx_fields *fields, dx_slice name) {
 }
 
 // CR, LF or NUL: what would end the line and begin one of the sender's choice.
-static bool breaks_line(dx_slice text) {
-    for (size_t i = 0; i < text.size; i++) {
-        if (DX_UNLIKELY(text.data[i] == '\r' || text.data[i] == '\n' || text.data[i] == '\0')) return true;
+static bool has_break(const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        if (DX_UNLIKELY(text[i] == '\r' || text[i] == '\n' || text[i] == '\0')) return true;
     }
     return false;
+}
+
+// Whether one of eight bytes is below 0x0e, as all three are that would break a line, and hardly any other.
+static bool has_low(const char *text) {
+    const uint64_t each = UINT64_MAX / 255;
+    uint64_t bytes;
+    memcpy(&bytes, text, sizeof bytes);
+    return (bytes - each * 0x0e) & ~bytes & (each * 0x80);
+}
+
+static bool breaks_line(dx_slice text) {
+    if (text.size < 8) return has_break(text.data, text.size);
+    bool low = has_low(text.data + text.size - 8);
+    for (size_t i = 0; i < text.size - 8; i += 8) low |= has_low(text.data + i);
+    return DX_UNLIKELY(low) && has_break(text.data, text.size);
 }
 
 static dx_status make_room(dx_fields *fields, dx_arena *arena) {

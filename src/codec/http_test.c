@@ -73,6 +73,25 @@ static void a_value_that_would_split_the_message_is_refused(void **state) {
     dx_arena_destroy(arena);
 }
 
+static void only_what_breaks_a_line_is_refused_wherever_it_stands(void **state) {
+    (void)state;
+    dx_arena *arena = dx_arena_create(1 << 16);
+    for (size_t size = 1; size < 20; size++) {
+        for (size_t at = 0; at < size; at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                char text[20];
+                dx_field item;
+                dx_fields fields = {&item, 0, 1};
+                memset(text, 'v', sizeof text);
+                text[at] = (char)byte;
+                bool breaks = byte == '\r' || byte == '\n' || byte == 0;
+                assert_int_equal(dx_fields_add(&fields, arena, DX_SLICE("a"), dx_slice_of(text, size)), breaks ? DX_INTERNAL : DX_OK);
+            }
+        }
+    }
+    dx_arena_destroy(arena);
+}
+
 static void fields_without_memory_say_so(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(512);
@@ -212,6 +231,7 @@ int main(void) {
         cmocka_unit_test(every_listed_field_is_known_in_any_case),
         cmocka_unit_test(fields_grow_and_keep_their_order),
         cmocka_unit_test(a_value_that_would_split_the_message_is_refused),
+        cmocka_unit_test(only_what_breaks_a_line_is_refused_wherever_it_stands),
         cmocka_unit_test(fields_without_memory_say_so),
         cmocka_unit_test(every_status_of_ours_has_a_phrase),
         cmocka_unit_test(dates_are_written_and_read_in_all_forms),

@@ -22,8 +22,9 @@ static bool redirects(const dx_settings *settings) {
     return false;
 }
 
-static void add_edge(chain_list *list, const dx_app *app, const dx_edge *edge) {
-    if (app->settings.compression.codings) add(list, &dx_compress_filter, &app->settings.compression);
+// `short_answers`: all of them are below any size worth compressing.
+static void add_edge(chain_list *list, const dx_app *app, const dx_edge *edge, bool short_answers) {
+    if (app->settings.compression.codings && !short_answers) add(list, &dx_compress_filter, &app->settings.compression);
     if (edge->count || edge->request_id || edge->hsts.size) add(list, &dx_edge_filter, edge);
     if (app->settings.gate.proxies) add(list, &dx_forwarded_filter, &app->settings);
     if (redirects(&app->settings)) add(list, &dx_redirect_filter, &app->settings);
@@ -54,7 +55,7 @@ static dx_status build(dx_app *app, dx_operation *operation) {
     if (!list.items) return DX_NO_MEMORY;
     const dx_edge *edge = edge_of(app, operation);
     if (!edge) return DX_NO_MEMORY;
-    add_edge(&list, app, edge);
+    add_edge(&list, app, edge, dx_health_is_bare(operation));
     if (!dx_overload_spares(app, operation)) add(&list, &dx_overload_filter, app);
     if (!dx_health_is_bare(operation)) {
         add_stage(&list, app, DX_STAGE_IDENTIFY);
@@ -94,7 +95,7 @@ static dx_verdict answer_misread(const void *conf, dx_exchange *x) {
 static dx_status build_outer(dx_app *app) {
     chain_list list = new_list(app);
     if (!list.items) return DX_NO_MEMORY;
-    add_edge(&list, app, &app->edge);
+    add_edge(&list, app, &app->edge, false);
     app->unmatched = (dx_chain){list.items, (uint16_t)list.count, answer_unmatched, NULL};
     app->misread = (dx_chain){list.items, (uint16_t)list.count, answer_misread, NULL};
     return DX_OK;

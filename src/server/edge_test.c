@@ -117,6 +117,20 @@ static void two_requests_have_two_trace_ids(void **state) {
     assert_memory_not_equal(first, f->x.trace_id, sizeof first);
 }
 
+static void a_trace_id_of_ours_is_lower_hex_of_all_digits(void **state) {
+    fixture *f = *state;
+    unsigned seen[16] = {0};
+    for (int i = 0; i < 200; i++) {
+        dx_trace_take(&f->x, &f->worker);
+        for (size_t at = 0; at < DX_TRACE_ID_SIZE; at++) {
+            const char *digit = strchr("0123456789abcdef", f->x.trace_id[at]);
+            assert_true(digit && *digit);
+            seen[strlen(digit) - 1]++;
+        }
+    }
+    for (int i = 0; i < 16; i++) assert_in_range(seen[i], 200, 600); // 400 of each, but for chance
+}
+
 // --- fields of every answer
 // -----------------------------------------------------------------------------------------------------------------------
 
@@ -277,6 +291,7 @@ int main(void) {
         TEST(a_traceparent_gives_the_trace_id),
         TEST(a_malformed_traceparent_is_ignored),
         TEST(a_later_version_of_traceparent_is_read),
+        TEST(a_trace_id_of_ours_is_lower_hex_of_all_digits),
         TEST(two_requests_have_two_trace_ids),
         TEST(every_answer_carries_security_fields_and_its_id),
         TEST(what_is_switched_off_is_not_sent),
