@@ -345,7 +345,7 @@ static void close_handle(dx_connection *c) {
 void dx_connection_cut(dx_connection *c) {
     dx_listener *listener = c->listener;
     size_t unsent = dx_connection_unsent(c);
-    c->dead = true;
+    c->dead = c->broken = true; // from here on nothing is sent
     dx_connection_drop_output(c);
     dx_timer_stop(listener->loop, &c->timer);
     dx_listener_unlink(listener, c);
@@ -357,4 +357,5 @@ void dx_connection_cut(dx_connection *c) {
     }
     end_answered(c, unsent == 0 && !c->unsendable);
     if (c->protocol) c->protocol->cut(c);
+    dx_connection_drop_output(c); // an owner may have answered another stream when it heard of these
 }

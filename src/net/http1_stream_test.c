@@ -499,6 +499,30 @@ static void connection_broken_off_anywhere_leaves_nothing(void **state) {
     }
 }
 
+static void answer_first(actor *a) {
+    if (a == &s.actors[0]) actor_respond(a, "first");
+}
+
+static void answer_second(actor *a) {
+    if (a == &s.actors[0]) actor_respond(&s.actors[1], "second");
+}
+
+// The end of one stream may be what another one's owner waited for, on a connection that is just being cut.
+static void answer_from_inside_a_cut_goes_nowhere(void **state) {
+    (void)state;
+    s.on_end = answer_first;
+    s.on_closed = answer_second;
+    dx_loopback_window(s.client, 20);
+    stage_send(&s, GET GET);
+    stage_await(&s, &s.begun, 2);
+    stage_connect(&s); // which cuts the first
+    stage_await(&s, &s.closed, 2);
+    assert_null(s.listener->output_owner);
+    s.on_end = answer_ok;
+    stage_send(&s, GET);
+    stage_await_text(&s, "ok");
+}
+
 // --- fairness --------------------------------------------------------------------------------------------------------------
 
 static bool enough;
@@ -670,6 +694,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tunnel_may_be_dropped_at_any_time, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_tunnel_is_aborted, setup, teardown),
         cmocka_unit_test_setup_teardown(connection_broken_off_anywhere_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(answer_from_inside_a_cut_goes_nowhere, setup, teardown),
         cmocka_unit_test_setup_teardown(stream_to_a_fast_peer_leaves_others_their_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(every_failed_allocation_costs_no_more_than_its_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(preface_of_http2_changes_the_protocol, setup, teardown),

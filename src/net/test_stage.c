@@ -73,6 +73,7 @@ static void on_closed(void *owner, bool sent, uint64_t bytes) {
     a->bytes = bytes;
     a->stream = NULL;
     a->stage->closed++;
+    if (a->stage->on_closed) a->stage->on_closed(a);
 }
 
 static void on_reject(void *ctx, dx_arena *arena, dx_slice peer, dx_status why, const char *reason, dx_response_head *head,

@@ -37,6 +37,7 @@ struct stage {
     void (*on_body)(actor *a, dx_slice piece);
     void (*on_end)(actor *a);
     void (*on_writable)(actor *a);
+    void (*on_closed)(actor *a);
     bool drained;
     int descriptors;
 };
