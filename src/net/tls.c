@@ -24,6 +24,7 @@
 #define FIRST_BYTES   (3 * RECORD_FIRST)
 #define PAUSE         DX_SECOND
 #define DRAINED_BYTES (64u << 10)
+#define TAKEN_MOST    (64u << 10) // bytes off the socket in one call: records may bring nothing, and then nobody would count them
 
 // --- records to the socket --------------------------------------------------------------------------------------------------
 
@@ -116,7 +117,8 @@ static int bio_read(BIO *bio, char *to, int size) {
             (void)fail_socket(s, errno);
             return -1;
         }
-        s->drained = got < size; // epoll tells when there is more (epoll(7))
+        if (got > 0) s->taken += (uint32_t)got;
+        s->drained = got < size || s->taken >= TAKEN_MOST; // epoll tells when there is more (epoll(7))
     }
     if (got > 0 && !s->began) {
         s->began = true;
@@ -158,6 +160,7 @@ static BIO *new_bio(dx_tls_session *s) {
 static dx_tls_session *enter(const dx_connection *c) {
     dx_tls_session *s = c->tls;
     s->drained = false;
+    s->taken = 0;
     ERR_clear_error();
     return s;
 }

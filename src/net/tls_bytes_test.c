@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -224,6 +225,61 @@ static void handshakes_yield_when_their_share_of_a_turn_is_used(void **state) {
     dx_loop_destroy(loop);
 }
 
+static void carry(client *c, int fd) {
+    char data[16384], *to;
+    long size = BIO_get_mem_data(SSL_get_wbio(c->ssl), &to);
+    if (size) assert_int_equal(send(fd, to, (size_t)size, MSG_NOSIGNAL), size);
+    (void)BIO_reset(SSL_get_wbio(c->ssl));
+    ssize_t got = recv(fd, data, sizeof data, MSG_DONTWAIT);
+    if (got > 0) assert_int_equal(BIO_write(SSL_get_rbio(c->ssl), data, (int)got), got);
+}
+
+// Records that bring nothing, as fast as they can be sent: other connections get their turn all the same.
+static void flood_of_key_updates_leaves_others_their_turn(void **state) {
+    (void)state;
+    dx_loop *loop;
+    client c;
+    int pair[2], left = 0;
+    assert_int_equal(dx_loop_create(&loop), DX_OK);
+    dx_tls *context = make_tls(&(dx_tls_options){.least_version = 13});
+    dx_listener listener = {.loop = loop};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    dx_connection connection = {.listener = &listener, .fd = pair[0]};
+    assert_int_equal(dx_tls_attach(&connection, context), DX_OK);
+    prepare(&c, &(wish){.version = TLS1_3_VERSION, .name = "a.test"});
+    SSL_set_bio(c.ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    c.fd = pair[1];
+    dx_tls_desk *desk = listener.tls_desk;
+    for (dx_opening opening = DX_OPENING_READ; opening != DX_OPENING_DONE; opening = dx_tls_transport.open(&connection)) {
+        desk->spent = 0;
+        (void)SSL_do_handshake(c.ssl);
+        carry(&c, pair[1]);
+    }
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(SSL_key_update(c.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(c.ssl), 1);
+    }
+    carry(&c, pair[1]);
+    unsigned turns = 0;
+    do {
+        assert_int_equal(dx_tls_transport.receive(&connection, out, DX_INPUT_SIZE), -1);
+        assert_int_equal(errno, EAGAIN);
+        assert_false(dx_tls_transport.holds_input(&connection));
+        assert_int_equal(ioctl(pair[0], FIONREAD, &left), 0);
+        turns++;
+    } while (left);
+    assert_true(turns > 1);
+    assert_int_equal(SSL_write(c.ssl, "x", 1), 1);
+    carry(&c, pair[1]);
+    assert_int_equal(dx_tls_transport.receive(&connection, out, DX_INPUT_SIZE), 1);
+    dx_tls_transport.close(&connection);
+    dx_memory_free(desk);
+    dx_tls_release(context);
+    (void)close(pair[0]);
+    close_client(&c);
+    dx_loop_destroy(loop);
+}
+
 static void use_up_the_turn(server *server_) {
     dx_tls_desk *desk = server_->listener->tls_desk;
     if (!desk) return;
@@ -331,6 +387,7 @@ int main(void) {
         usual(half_closed_client_gets_its_answer),
         usual(body_cut_short_without_a_word_is_no_whole_body),
         cmocka_unit_test(handshakes_yield_when_their_share_of_a_turn_is_used),
+        usual(flood_of_key_updates_leaves_others_their_turn),
         usual(handshake_that_has_yielded_goes_on_by_itself),
         usual(every_failed_allocation_costs_no_more_than_its_connection),
         usual(every_failed_allocation_of_openssl_costs_no_more_than_its_connection),

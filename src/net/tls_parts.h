@@ -156,6 +156,7 @@ typedef struct dx_tls_session {
     uint32_t queue_at, queue_size, queue_capacity;
     uint32_t owed;   // bytes of the caller's that are in those records and not yet told as sent
     uint32_t burst;  // bytes sent since the last pause
+    uint32_t taken;  // bytes off the socket in this call
     dx_nanos rested; // when bytes were last sent
     int fd;
     int fault; // an errno: the socket is of no more use
@@ -163,7 +164,7 @@ typedef struct dx_tls_session {
     bool began : 1;    // has seen the first byte
     bool open : 1;     // the handshake is done
     bool failed : 1;   // it never will be
-    bool drained : 1;  // in this call: the socket has nothing more
+    bool drained : 1;  // in this call: the socket has nothing more, or enough was taken
     bool starved : 1;  // OpenSSL can do nothing with what it holds until more comes
     bool at_end : 1;   // the peer has ended the socket
     bool ended : 1;    // we have said that no more will come
