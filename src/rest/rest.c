@@ -149,7 +149,7 @@ static dx_status rest_start(void *state, dx_app *app, unsigned worker, dx_loop *
 static void rest_leave(void *state, unsigned worker, dx_loop *loop) {
     dx_rest *rest = state;
     (void)loop;
-    if (rest->feeds) dx_feeds_leave(rest->feeds[worker]);
+    if (rest->feeds && rest->feeds[worker]) dx_feeds_leave(rest->feeds[worker]); // NULL: the app was refused before this worker began
 }
 
 static void rest_stop(void *state) {
