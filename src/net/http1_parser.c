@@ -64,7 +64,8 @@ static bool keep_partial(dx_http1_parser *parser, const char *data, size_t size)
 // Gathers the text of trailers, whose pieces come as the input is cut.
 static int gather(llhttp_t *llhttp, const char *at, size_t size) {
     dx_http1_parser *parser = parser_of(llhttp);
-    if (size > parser->limits->head_bytes - parser->partial_size)
+    uint32_t most = parser->limits->head_bytes; // may have been lowered since they began
+    if (parser->partial_size > most || size > most - parser->partial_size)
         return fail_user(parser, DX_HEADERS_TOO_LARGE, "the trailers are too large");
     return keep_partial(parser, at, size) ? 0 : fail_user(parser, DX_NO_MEMORY, "no memory for the trailers");
 }

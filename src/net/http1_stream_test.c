@@ -216,6 +216,33 @@ static void trailers_over_the_cap_refuse_the_request(void **state) {
     assert_int_equal(s.actors[0].why, DX_BAD_REQUEST);
 }
 
+static void cap_lowered_while_trailers_come_holds(void **state) {
+    (void)state;
+    dx_http_limits lower = DX_HTTP_LIMITS_INIT;
+    lower.head_bytes = 100;
+    stage_send(&s, CHUNKED "0\r\nx-sum: ");
+    dx_loopback_send(s.client, dx_slice_of(big, 200));
+    stage_settle(&s);
+    dx_listener_limit(s.listener, &lower, 16 << 20);
+    dx_loopback_send(s.client, dx_slice_of(big, 200));
+    stage_await_text(&s, "HTTP/1.1 431 ");
+}
+
+static void begin_without_content(actor *a) {
+    dx_stream_begin(a->stream, &(dx_response_head){.status = 204});
+    dx_stream_finish(a->stream);
+}
+
+static void no_content_in_pieces_has_no_framing(void **state) {
+    (void)state;
+    s.on_end = begin_without_content;
+    stage_send(&s, GET "HEAD / HTTP/1.1\r\n" H "\r\n");
+    stage_await(&s, &s.closed, 2);
+    has("HTTP/1.1 204 No Content\r\n");
+    lacks("chunked");
+    lacks("Content-Length");
+}
+
 static dx_field sent_items[] = {{.name = DX_SLICE_INIT("grpc-status"), .value = DX_SLICE_INIT("0")},
                                 {.name = DX_SLICE_INIT("Content-Length"), .value = DX_SLICE_INIT("7")},
                                 {.name = DX_SLICE_INIT("x-sum"), .value = DX_SLICE_INIT("")}};
@@ -681,6 +708,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(trailers_reach_the_owner_before_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(trailers_of_an_answered_request_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(trailers_over_the_cap_refuse_the_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(cap_lowered_while_trailers_come_holds, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_content_in_pieces_has_no_framing, setup, teardown),
         cmocka_unit_test_setup_teardown(trailers_are_announced_and_sent_behind_the_body, setup, teardown),
         cmocka_unit_test_setup_teardown(trailers_are_not_sent_where_there_are_no_chunks, setup, teardown),
         cmocka_unit_test_setup_teardown(tunnel_is_agreed_to_and_carries_bytes_both_ways, setup, teardown),
