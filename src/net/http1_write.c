@@ -191,7 +191,8 @@ static void begin(dx_stream *stream, const dx_response_head *head) {
     framing frame = {.length = head->no_body_length ? head->content_length : -1};
     stream->bodiless = head->no_body_length || bodiless_status(head->status) || stream->head.method == DX_HEAD;
     h->chunked = !stream->bodiless && !h->parser.http10;
-    frame.chunked = h->chunked || (stream->head.method == DX_HEAD && !h->parser.http10 && !head->no_body_length);
+    bool as_get = stream->head.method == DX_HEAD && !head->no_body_length && !bodiless_status(head->status);
+    frame.chunked = h->chunked || (as_get && !h->parser.http10);
     frame.close = must_close(h, head->close) || (h->parser.http10 && !stream->bodiless);
     frame.trailers = h->chunked ? stream->trailers : NULL;
     h->close = frame.close;
