@@ -1,6 +1,6 @@
 // An exchange: one request, its response and their context. Filters and handlers see this and nothing of sockets or protocols, at either
 // end. Everything of an exchange lives in its arena and on its loop's thread; while it waits (DX_WAIT) whoever holds it may use the arena
-// from another thread, one at a time. (Not before a body has come whole: the loop takes what comes of it from the arena, too.)
+// from another thread, one at a time. (Not a filter before a body that is gathered: the loop takes what comes of it from the arena.)
 #ifndef DX_EXCHANGE_EXCHANGE_H
 #define DX_EXCHANGE_EXCHANGE_H
 

@@ -17,7 +17,7 @@ typedef struct dx_place {
 
 // Finds the folder that `path` (allowed by dx_files_path_allowed; it is cut at its slashes, and the place's name stays in it) lies in, and
 // makes it with `make`. DX_NOT_FOUND, DX_CONFLICT (something on the way is no folder), DX_FORBIDDEN (the system says so), DX_STORE_FULL,
-// DX_INTERNAL. Takes nothing from the exchange's arena: while the thread is here, the loop may be taking the body's beginning from it.
+// DX_INTERNAL.
 dx_status dx_place_find(dx_place *out, const dx_mount *mount, char *path, bool make) DX_MUST_USE;
 void dx_place_leave(dx_place *place);
 // Whether the guard lets the place be written: DX_OK, DX_PRECONDITION_FAILED, DX_ALREADY_EXISTS, DX_CONFLICT (a folder has the name).

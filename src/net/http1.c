@@ -127,8 +127,9 @@ static void on_body(dx_http1 *h) {
 static bool take_trailers(dx_http1 *h) {
     const dx_stream_ops *ops = h->connection.listener->options.ops;
     bool wanted = h->stream && ops->trailers;
+    dx_arena *arena = wanted ? dx_stream_late_arena(h->stream) : NULL;
     dx_fields fields = {NULL, 0, 0};
-    if (dx_http1_trailers(&h->parser, wanted ? h->stream->arena : NULL, &fields) != DX_OK) {
+    if ((wanted && !arena) || dx_http1_trailers(&h->parser, arena, &fields) != DX_OK) {
         fail_request(h, DX_NO_MEMORY, DX_NO_MEMORY, "no memory for the trailers");
         return false;
     }

@@ -14,11 +14,16 @@ static dx_status refuse(dx_http2_stream *st, dx_status status, const char *reaso
     return status;
 }
 
+static dx_arena *arena_of(dx_http2_stream *st) {
+    return DX_UNLIKELY(st->trailing) ? dx_stream_late_arena(st->stream) : st->stream->arena;
+}
+
 // Text of the static table need not be copied.
 static dx_slice keep(dx_http2_stream *st, nghttp2_rcbuf *text) {
     nghttp2_vec bytes = nghttp2_rcbuf_get_buf(text);
     if (nghttp2_rcbuf_is_static(text)) return dx_slice_of((const char *)bytes.base, bytes.len);
-    char *copy = dx_arena_bytes(st->stream->arena, bytes.len);
+    dx_arena *arena = arena_of(st);
+    char *copy = arena ? dx_arena_bytes(arena, bytes.len) : NULL;
     if (!copy) {
         (void)refuse(st, DX_NO_MEMORY, "no memory for the request");
         return dx_slice_of(NULL, 0);
@@ -30,7 +35,8 @@ static dx_slice keep(dx_http2_stream *st, nghttp2_rcbuf *text) {
 static bool grow(dx_http2_stream *st) {
     dx_fields *fields = &st->fields;
     uint32_t capacity = fields->capacity ? fields->capacity * 2 : FIELDS_FIRST;
-    dx_field *items = dx_arena_alloc(st->stream->arena, capacity * sizeof *items);
+    dx_arena *arena = arena_of(st);
+    dx_field *items = arena ? dx_arena_alloc(arena, capacity * sizeof *items) : NULL;
     if (!items) {
         (void)refuse(st, DX_NO_MEMORY, "no memory for the fields");
         return false;

@@ -35,6 +35,7 @@ dx_stream *dx_stream_take(dx_listener *listener, dx_connection *connection, cons
     stream->listener = listener;
     stream->connection = connection;
     stream->wire = wire;
+    stream->late = NULL;
     stream->owner = NULL;
     stream->next = NULL;
     stream->bytes = 0;
@@ -68,6 +69,11 @@ dx_status dx_stream_know(dx_stream *stream) {
     head->secure = facts != NULL;
     head->tls = facts ? copy_facts(stream->arena, facts) : NULL;
     return facts && !head->tls ? DX_NO_MEMORY : DX_OK;
+}
+
+dx_arena *dx_stream_late_arena(dx_stream *stream) {
+    if (!stream->late) stream->late = dx_arena_create(stream->listener->options.arena_cap);
+    return stream->late;
 }
 
 void dx_stream_deliver(dx_stream *stream, dx_slice piece) {
@@ -136,6 +142,7 @@ void dx_stream_end(dx_stream *stream, bool sent) {
     dx_listener *listener = stream->listener;
     if (stream->began) listener->options.ops->closed(stream->owner, sent, stream->bytes);
     if (DX_UNLIKELY(stream->file != NULL)) dx_file_body_destroy(stream->file);
+    if (DX_UNLIKELY(stream->late != NULL)) dx_arena_destroy(stream->late);
     listener->streams--;
     if (listener->pooled < DX_STREAM_POOL) {
         dx_arena_reset(stream->arena);

@@ -29,6 +29,7 @@ struct dx_stream {
     dx_connection *connection; // NULL: gone
     const dx_stream_wire *wire;
     dx_arena *arena;
+    dx_arena *late; // see dx_stream_late_arena; NULL: not needed so far
     void *owner;
     dx_stream *next;
     uint64_t bytes;            // of the response, written so far
@@ -48,6 +49,8 @@ struct dx_stream {
 dx_stream *dx_stream_take(dx_listener *listener, dx_connection *connection, const dx_stream_wire *wire); // NULL without memory
 // Fills in of the head what the connection knows: secure, tag, peer and tls, copied as the stream may outlive the connection.
 dx_status dx_stream_know(dx_stream *stream) DX_MUST_USE;
+// For what comes behind the head: the stream's own arena may be with another thread, for which the owner waits. NULL without memory.
+dx_arena *dx_stream_late_arena(dx_stream *stream);
 // Gives the owner a piece of the body and counts it against its window.
 void dx_stream_deliver(dx_stream *stream, dx_slice piece);
 static inline bool dx_stream_window_open(const dx_stream *stream) {

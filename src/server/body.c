@@ -15,6 +15,7 @@ void dx_intake_init(dx_intake *in, dx_arena *arena) {
 }
 
 void dx_intake_deinit(dx_intake *in) {
+    dx_buffer_deinit(&in->held);
     dx_decompressor_destroy(in->decoder);
     dx_spool_destroy(in->spool);
 }
@@ -133,6 +134,7 @@ void dx_intake_take(dx_call *c, dx_slice piece) {
         dx_stream_consume(c->stream, piece.size);
         return;
     }
+    if (!in->held.data && is_streamed(c)) dx_buffer_init(&in->held, NULL, in->held.cap); // the handler may be on a thread, with the arena
     if (!in->flows && in->held.size == 0) {
         int64_t length = c->x.request.content_length;
         (void)dx_buffer_reserve(&in->held, length > 0 && length < BODY_FIRST ? (size_t)length : piece.size);

@@ -34,6 +34,7 @@ typedef struct dx_call {
     dx_worker *worker;
     dx_app *app; // whose snapshot the exchange runs on, to its end
     dx_intake intake;
+    dx_fields trailers;
     bool answered; // nothing of the body is wanted any more
     dx_nanos duration;
     dx_field fields[DX_CALL_FIELDS_CAP];

@@ -7,10 +7,9 @@ static void on_body(void *owner, dx_slice piece) {
 }
 
 static void on_trailers(void *owner, const dx_fields *fields) {
-    dx_exchange *x = &((dx_call *)owner)->x;
-    dx_fields *kept = DX_ARENA_NEW(x->arena, dx_fields);
-    if (kept) *kept = *fields;
-    x->request.trailers = kept;
+    dx_call *c = owner;
+    c->trailers = *fields; // not in the arena: another thread may have it
+    c->x.request.trailers = &c->trailers;
 }
 
 static void on_end(void *owner) {

@@ -182,6 +182,13 @@ static dx_verdict count(const void *conf, dx_exchange *x) {
     return DX_WAIT;
 }
 
+// Away: as if a thread had the exchange and its arena, and no reader were set.
+static dx_verdict away(const void *conf, dx_exchange *x) {
+    (void)conf;
+    seen.x = x;
+    return DX_WAIT;
+}
+
 static dx_verdict early(const void *conf, dx_exchange *x) {
     (void)conf;
     seen.handled = true;
@@ -226,6 +233,8 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
         {"GET", "/farewell", DX_BODY_NONE, 0, 0, farewell},
         {"GET", "/tunnel", DX_BODY_NONE, 0, 0, tunnel},
         {"GET", "/file", DX_BODY_NONE, 0, 0, file},
+        {"GET", "/away", DX_BODY_NONE, 0, 0, away},
+        {"POST", "/away", DX_BODY_STREAM, CAP, 0, away},
         {"POST", "/echo", DX_BODY_STREAM, 1u << 30, 0, echo},
         {"POST", "/count", DX_BODY_STREAM, CAP, 0, count},
         {"POST", "/early", DX_BODY_STREAM, CAP, 0, early},

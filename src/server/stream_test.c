@@ -121,6 +121,31 @@ static void a_body_is_read_in_pieces(void **state) {
     assert_int_equal(seen.ended, 1);
 }
 
+// What comes of a request while its handler waits takes nothing from the arena, which may be with another thread.
+static void a_body_and_trailers_leave_the_arena_to_who_has_it(void **state) {
+    static const char *const methods[] = {"GET", "POST"};
+    (void)state;
+    for (size_t i = 0; i < DX_COUNT_OF(methods); i++) {
+        char head[128];
+        snprintf(head, sizeof head, "%s /away HTTP/1.1\r\n" CHUNKED, methods[i]);
+        loopback_send(&f, head);
+        loopback_settle(&f);
+        dx_exchange *x = seen.x;
+        assert_non_null(x);
+        const char *at = x->arena->at, *end = x->arena->end;
+        loopback_send(&f, "5\r\nhello\r\n");
+        loopback_settle(&f);
+        loopback_send(&f, "5\r\nworld\r\n0\r\nx-sum: 11\r\n\r\n");
+        loopback_settle(&f);
+        assert_ptr_equal(x->arena->at, at);
+        assert_ptr_equal(x->arena->end, end);
+        assert_int_equal(x->request.trailers->count, 1);
+        assert_true(dx_slice_equal(x->request.trailers->items[0].value, DX_SLICE("11")));
+        dx_exchange_resume(x, dx_exchange_empty(x, 204));
+        loopback_settle(&f);
+    }
+}
+
 static void a_request_without_a_body_ends_the_reader_at_once(void **state) {
     (void)state;
     loopback_ask(&f, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
@@ -288,6 +313,7 @@ int main(void) {
         TEST(an_app_that_was_left_has_its_sources_drained),
         TEST(a_file_is_sent_and_a_head_tells_its_length),
         TEST(a_body_is_read_in_pieces),
+        TEST(a_body_and_trailers_leave_the_arena_to_who_has_it),
         TEST(a_request_without_a_body_ends_the_reader_at_once),
         TEST(a_reader_asks_for_the_body),
         TEST(a_handler_may_answer_without_reading),
