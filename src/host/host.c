@@ -78,7 +78,7 @@ static void begin_job(dx_host *host) {
 // systemd hears of us when every worker's loop has gone round since the last time.
 static int beat(dx_host *host) {
     dx_nanos now = dx_clock_monotonic();
-    if (host->beat_every == 0 || host->handed_over) return -1;
+    if (host->beat_every == 0 || is_handed_over(host)) return -1;
     if (now >= host->beat_at) {
         host->beat_at = now + host->beat_every;
         if (dx_workers_beat(host)) dx_systemd_tell("WATCHDOG=1");
@@ -137,7 +137,10 @@ static dx_status begin(dx_host *host, dx_diags *diags) {
 static dx_status serve(dx_host *host, dx_diags *diags) {
     dx_process *process = host->process;
     dx_status status = begin(host, diags);
-    if (status != DX_OK) dx_handover_fail(host, status, diags);
+    if (status != DX_OK) {
+        dx_sockets_abandon(&host->sockets); // now: the process that would hand over ends this one when it hears of it
+        dx_handover_fail(host, status, diags);
+    }
     run(host, status != DX_OK);
     close_control(host);
     dx_workers_join(host);
@@ -174,6 +177,7 @@ static dx_status build_and_serve(dx_host *host, dx_diags *diags) {
     options.beside = host->succeeds;
     if (status == DX_OK) status = dx_app_create(&host->app, &options, diags);
     if (status != DX_OK) {
+        dx_sockets_abandon(&host->sockets);
         dx_sockets_close(&host->sockets, owns_sockets(host));
         dx_handover_fail(host, status, diags);
         return status;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/parts.h"
+#include "net/address.h"
 
 #define ENTRY_SIZE 16384 // of the user database
 
@@ -39,6 +40,18 @@ static dx_status look_up(identity *out, const dx_app *app, dx_diags *diags) {
     if (getgrnam_r(settings->group, &group, room, sizeof room, &found_group) != 0 || !found_group)
         return refuse(app, diags, "/server/group", "make it with: groupadd --system NAME", "there is no group \"%s\"", settings->group);
     out->group = group.gr_gid;
+    return DX_OK;
+}
+
+// The files of unix sockets were made as root: the user's now, so that it can take them away, and its group's, whom the mode is for.
+static dx_status give_sockets(const dx_app *app, const identity *who, dx_diags *diags) {
+    for (size_t i = 0; i < app->settings.listen_count; i++) {
+        const dx_listen_setting *listen = &app->settings.listens[i];
+        if (dx_socket_give(listen->address, who->user, who->group)) continue;
+        dx_diags_add(diags, DX_UNAVAILABLE, listen->pointer, "%s could not be given to \"%s\": %s", listen->address, who->name,
+                     strerror(errno));
+        return DX_UNAVAILABLE;
+    }
     return DX_OK;
 }
 
@@ -84,6 +97,7 @@ dx_status dx_privileges_drop(const dx_app *app, dx_diags *diags) {
     if (geteuid() != 0)
         return refuse(app, diags, "/server/user", "start it as root, or as that user, or leave the setting out",
                       "the server was not started as root and can't become \"%s\"", name);
+    if ((status = give_sockets(app, &who, diags)) != DX_OK) return status;
     if (!become(&who)) {
         dx_diags_add(diags, DX_UNAVAILABLE, (dx_slice){NULL, 0}, "the server could not become \"%s\": %s", name, strerror(errno));
         return DX_UNAVAILABLE;

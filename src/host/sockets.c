@@ -54,7 +54,7 @@ dx_status dx_sockets_take(dx_sockets *sockets, int fd, dx_slice address, unsigne
     unsigned before = 0;
     for (size_t i = 0; i < sockets->count; i++)
         before += sockets->rows[i].nth == nth && dx_slice_equal(dx_slice_str(sockets->rows[i].address), address);
-    dx_host_socket row = {.fd = fd, .taken = -1, .nth = nth, .worker = before, .fresh = true, .foreign = foreign};
+    dx_host_socket row = {.fd = fd, .taken = -1, .nth = nth, .worker = before, .foreign = foreign};
     dx_status status = add_row(sockets, &row, address);
     if (status != DX_OK) (void)close(fd);
     return status;
@@ -266,10 +266,18 @@ static bool stays(const dx_host_socket *row, const void *ctx) {
     return is_wanted(ctx, row);
 }
 
+// A unix socket that stays may get other permissions.
+static void settle(dx_host_socket *row, const dx_app *app) {
+    const dx_listen_setting *listen = &app->settings.listens[listen_of(app, row)];
+    if (!row->fresh && !row->foreign && row->worker == 0 && !dx_socket_set_mode(row->address, listen->mode))
+        dx_log(DX_LOG_ERROR, "listening", "the mode of %s could not be changed: %s", row->address, strerror(errno));
+    row->fresh = false;
+}
+
 void dx_sockets_settle(dx_sockets *sockets, const dx_app *app) {
     pthread_mutex_lock(&sockets->lock);
     forget(sockets, stays, app);
-    for (size_t i = 0; i < sockets->count; i++) sockets->rows[i].fresh = false;
+    for (size_t i = 0; i < sockets->count; i++) settle(&sockets->rows[i], app);
     pthread_mutex_unlock(&sockets->lock);
 }
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -209,6 +210,37 @@ dx_status dx_socket_listen(int *fd, const char *address, const dx_socket_options
 
 void dx_socket_remove(const char *address) {
     if (dx_slice_starts(dx_slice_str(address), unix_scheme)) (void)unlink(address + unix_scheme.size);
+}
+
+// The socket's file itself, whatever may be put in its place afterwards. -1: it is not there, or no socket.
+static int open_file(const char *address, struct stat *file) {
+    int fd = open(address + unix_scheme.size, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || (fstat(fd, file) == 0 && S_ISSOCK(file->st_mode))) return fd;
+    (void)close(fd);
+    errno = ENOTSOCK;
+    return -1;
+}
+
+bool dx_socket_set_mode(const char *address, unsigned mode) {
+    char path[32];
+    struct stat file;
+    if (mode == 0) mode = DX_SOCKET_MODE;
+    if (!dx_slice_starts(dx_slice_str(address), unix_scheme)) return true;
+    int fd = open_file(address, &file);
+    if (fd < 0) return false;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd); // fchmod(2) does not take a descriptor like this
+    bool done = (file.st_mode & 07777) == mode || chmod(path, mode) == 0;
+    (void)close_keeping_errno(fd);
+    return done;
+}
+
+bool dx_socket_give(const char *address, uid_t user, gid_t group) {
+    if (!dx_slice_starts(dx_slice_str(address), unix_scheme)) return true;
+    struct stat file;
+    int fd = open_file(address, &file);
+    bool done = fd >= 0 && fchownat(fd, "", user, group, AT_EMPTY_PATH) == 0;
+    if (fd >= 0) (void)close_keeping_errno(fd);
+    return done;
 }
 
 uint16_t dx_socket_port(int fd) {

@@ -44,6 +44,10 @@ typedef struct dx_socket_options {
 dx_status dx_socket_listen(int *fd, const char *address, const dx_socket_options *options, dx_diags *diags) DX_MUST_USE;
 // Takes a unix socket's file away, so that the next client is refused by name; does nothing for other addresses.
 void dx_socket_remove(const char *address);
+// A unix socket's file gets these permissions, or another owner; nothing at other addresses. Whatever lies there that is no socket stays as
+// it is. False, with errno: it can't be done.
+bool dx_socket_set_mode(const char *address, unsigned mode) DX_MUST_USE;
+bool dx_socket_give(const char *address, uid_t user, gid_t group) DX_MUST_USE;
 uint16_t dx_socket_port(int fd); // 0 for unix sockets and on failure
 void dx_socket_text(int fd, char out[DX_SOCKET_TEXT_CAP]);
 

@@ -139,6 +139,36 @@ def test_root_is_given_up_for_good(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_unix_sockets_become_the_users(tmp_path):
+    user = pwd.getpwnam("nobody")
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents:
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, user.pw_uid, user.pw_gid)
+    definition = tmp_path / "definition.json"
+    server = {"listen": [{"address": f"unix:{data}/one.sock"}], "workers": 1, "user": "nobody", "store": f"sqlite:{data}/a.db"}
+    definition.write_text(json.dumps({"server": server}))
+    process = subprocess.Popen([BINARY, "serve", definition], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout.readline().startswith(b"listening on unix:")
+        assert {(each.stat().st_uid, each.stat().st_gid) for each in data.iterdir()} == {(user.pw_uid, user.pw_gid)}
+        server["listen"][0]["mode"] = "0600"
+        definition.write_text(json.dumps({"server": server}))
+        assert command("reload", definition).returncode == 0
+        assert (data / "one.sock").stat().st_mode & 0o777 == 0o600
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert not (data / "one.sock").exists()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_user_that_is_not_there_or_is_root_is_refused(tmp_path):
     definition = tmp_path / "definition.json"
     for name, message in (("nobody-at-all", "there is no user"), ("root", "is root")):

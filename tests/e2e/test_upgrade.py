@@ -1,4 +1,5 @@
 """A server hands over to a new process of its program: nothing is lost, and one that can't serve changes nothing."""
+import json
 import os
 import shutil
 import signal
@@ -174,6 +175,25 @@ def test_unix_sockets_stay(serve, lineage, tmp_path):
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
     end(lineage)
     assert not (tmp_path / "one.sock").exists()
+
+
+def test_a_new_process_that_cannot_serve_leaves_no_socket_behind(serve, lineage, tmp_path):
+    own = tmp_path / "own.json"
+    definition = {**OTHER, "server": {**OTHER["server"], "listen": [f"unix:{tmp_path}/one.sock"]}}
+    own.write_text(json.dumps(definition))
+    server = serve(own, program=("serve", str(own)))
+    changed = json.loads(json.dumps(definition))
+    changed["server"]["listen"].append(f"unix:{tmp_path}/two.sock")
+    changed["server"]["store"] = f"sqlite:{tmp_path}/missing/a.db"
+    refused = upgrade(server, lineage, changed)
+    assert refused.returncode == 3, refused.stderr
+    assert not (tmp_path / "two.sock").exists() and (tmp_path / "one.sock").exists()
+    # And one that it listens at no more goes with the old process.
+    changed = {**definition, "server": {**definition["server"], "listen": [f"unix:{tmp_path}/two.sock"]}}
+    assert upgrade(server, lineage, changed).returncode == 0
+    assert server.process.wait(20) == 0
+    assert (tmp_path / "two.sock").exists() and not (tmp_path / "one.sock").exists()
+    end(lineage)
 
 
 def test_a_handover_that_nobody_began_is_refused(tmp_path):
