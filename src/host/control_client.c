@@ -66,9 +66,34 @@ static dx_slice listening_name(dx_slice line) {
     return dx_slice_from(word, 1);
 }
 
+// Anybody may take any name: whether the socket is of the process that its name speaks of. `flags`: of the socket's type.
+static dx_status connect_to(int *out, const dx_control_server *server, int flags) {
+    struct sockaddr_un name;
+    struct ucred peer;
+    socklen_t size = dx_control_address(&name, server->name, server->name_size), peer_size = sizeof peer;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    dx_status status = fd < 0 || connect(fd, (const struct sockaddr *)&name, size) != 0 ? DX_UNAVAILABLE : DX_OK;
+    if (status == DX_OK &&
+        (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0 || peer.uid != server->uid || peer.pid != (pid_t)server->pid))
+        status = DX_FORBIDDEN;
+    int failure = errno;
+    *out = status == DX_OK ? fd : -1;
+    if (status != DX_OK && fd >= 0) (void)close(fd);
+    errno = failure;
+    return status;
+}
+
+static bool is_genuine(const dx_control_server *server) {
+    int fd;
+    if (connect_to(&fd, server, SOCK_NONBLOCK) != DX_OK) return false;
+    (void)close(fd);
+    return true;
+}
+
 size_t dx_control_find(dx_control_server *out, size_t cap, const char *path, long pid) {
     char hash[17] = "", line[512];
     size_t count = 0;
+    bool looks = false;
     if (path && !dx_control_hash(hash, path)) return 0;
     FILE *list = fopen("/proc/net/unix", "re");
     while (list && count < cap && fgets(line, sizeof line, list)) {
@@ -76,7 +101,11 @@ size_t dx_control_find(dx_control_server *out, size_t cap, const char *path, lon
         if (!name.data || !read_name(&out[count], &found, name)) continue;
         if ((hash[0] && !dx_slice_equal(found, dx_slice_of(hash, 16))) || (pid && out[count].pid != pid)) continue;
         if (geteuid() != 0 && out[count].uid != geteuid()) continue;
-        count++;
+        if (count == 1 && !looks) { // one alone is looked at when it is asked
+            looks = true;
+            if (!is_genuine(&out[0])) out[--count] = out[1];
+        }
+        if (!looks || is_genuine(&out[count])) count++;
     }
     if (list) fclose(list);
     return count;
@@ -90,13 +119,7 @@ static dx_status fail(char problem[160], const char *what) {
     return DX_UNAVAILABLE;
 }
 
-static dx_status talk(dx_buffer *out, int fd, const dx_control_server *server, const char *request, char problem[160]) {
-    struct sockaddr_un name;
-    struct ucred peer;
-    socklen_t size = dx_control_address(&name, server->name, server->name_size), peer_size = sizeof peer;
-    if (connect(fd, (const struct sockaddr *)&name, size) != 0) return fail(problem, strerror(errno));
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0 || peer.uid != server->uid)
-        return fail(problem, "the socket is not the user's whose name it has");
+static dx_status talk(dx_buffer *out, int fd, const char *request, char problem[160]) {
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request)) return fail(problem, strerror(errno));
     for (;;) {
         char *to = dx_buffer_reserve(out, 65536);
@@ -113,9 +136,11 @@ dx_status dx_control_ask(yyjson_val **answer, const dx_control_server *server, c
     dx_buffer text;
     yyjson_doc *doc = NULL;
     dx_buffer_init(&text, arena, DX_CONTROL_ANSWER_CAP);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return fail(problem, strerror(errno));
-    dx_status status = talk(&text, fd, server, request, problem);
+    int fd;
+    dx_status status = connect_to(&fd, server, 0);
+    if (status == DX_FORBIDDEN) return fail(problem, "the socket is not that process's");
+    if (status != DX_OK) return fail(problem, strerror(errno));
+    status = talk(&text, fd, request, problem);
     close(fd);
     if (status != DX_OK) return status;
     if (text.size == 0) return fail(problem, "it ended before it answered");

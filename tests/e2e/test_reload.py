@@ -1,11 +1,13 @@
 """A running server takes a new definition: nothing is lost, a wrong one changes nothing, and what is old goes."""
 import json
+import os
 import pathlib
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 
 import pytest
 import requests
@@ -165,6 +167,21 @@ def test_addresses_come_and_go(serve, tmp_path):
     assert ask_unix(tmp_path / "two.sock") == b"HTTP/1.1 200 OK"
 
 
+def test_the_mode_of_a_unix_socket_is_changed(serve, tmp_path):
+    own = tmp_path / "own.json"
+    listen = {"address": f"unix:{tmp_path}/one.sock"}
+    definition = {**ITEMS, "server": {**ITEMS["server"], "listen": [listen]}}
+    own.write_text(json.dumps(definition))
+    server = serve(own, program=("serve", str(own)))
+    for mode, becomes in (("0600", 0o600), ("0666", 0o666), (None, 0o660)):
+        listen.pop("mode", None)
+        if mode:
+            listen["mode"] = mode
+        assert reload(server, definition).returncode == 0
+        assert (tmp_path / "one.sock").stat().st_mode & 0o777 == becomes
+        assert ask_unix(tmp_path / "one.sock") == b"HTTP/1.1 200 OK"
+
+
 def test_a_lockout_is_not_reset(serve):
     accounts = {**ITEMS, "identity": {"secret": "a secret of these tests, 32 bytes and more", "lockout": {"after": 3, "base_delay": "60s"}}}
     server = serve(accounts)
@@ -257,6 +274,39 @@ def control_of(server):
         if name.startswith("@duplex/") and name.endswith(f"/{server.process.pid}"):
             return "\0" + name[1:]
     raise AssertionError("the server has no control socket")
+
+
+SQUATTER = """
+import os, socket, sys
+os.setgid(65534)
+os.setuid(65534)
+held = []
+for name in sys.argv[1:]:
+    held.append(socket.socket(socket.AF_UNIX))
+    held[-1].bind("\\0" + name)
+    held[-1].listen(1)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_names_that_others_took_hide_no_server(serve):
+    server = serve(ITEMS)
+    room, user, definition, pid = control_of(server)[1:].split("/")
+    taken = [f"{room}/{user}/{definition}/{n}" for n in range(1, 80)]
+    taken += [f"{room}/{user}/{'f' * 16}/{pid}", f"{room}/65534/{definition}/{pid}"]
+    squatter = subprocess.Popen([sys.executable, "-c", SQUATTER, *taken], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert squatter.stdout.readline() == b"ready\n"
+        for words in ((server.path,), ("--pid", pid), (server.path, "--pid", pid)):
+            done = command("reload", *words)
+            assert done.returncode == 0, done.stderr
+    finally:
+        squatter.kill()
+        squatter.wait()
+        squatter.stdin.close()
+        squatter.stdout.close()
 
 
 def test_the_control_socket_bears_with_nonsense(serve):
