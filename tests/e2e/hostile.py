@@ -8,10 +8,18 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import h2.settings
 
 from servers import BINARY, START_TIMEOUT, Server
 
-WAIT = 60  # for what must come; nothing waits this long unless it is broken
+WAIT = 20  # for what must come; nothing waits this long unless it is broken
 Answer = collections.namedtuple("Answer", "status fields body")
 SANITIZED = any(mark in pathlib.Path(BINARY).read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 THINGS = {"models": {"Thing": {"type": "object", "properties": {"text": {"type": "string"}}}},
@@ -192,7 +200,6 @@ def serves(server):
 
 def settles(condition, what, timeout=WAIT):
     """Waits, by asking again, for what the server does when it hears of something and shows only from outside."""
-    import time
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, what() if callable(what) else what
@@ -201,3 +208,89 @@ def settles(condition, what, timeout=WAIT):
 
 def document(text="a"):
     return json.dumps({"text": text}, separators=(",", ":")).encode()
+
+
+class Two(Raw):
+    """A connection of HTTP/2, by python3-h2 for what is proper and with bare frames for what is not."""
+
+    def __init__(self, server, tls=False, receive_buffer=0, settings=None):
+        super().__init__(server, tls, ("h2",), receive_buffer)
+        config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False)
+        self.h2, self.events = h2.connection.H2Connection(config), []
+        if settings:
+            self.h2.local_settings = h2.settings.Settings(client=True, initial_values=settings)
+        self.h2.initiate_connection()
+        self.flush()
+
+    def flush(self):
+        return self.send(self.h2.data_to_send())
+
+    def ask(self, path=b"/livez", *fields, method=b"GET", end=True):
+        stream = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(stream, [(b":method", method), (b":path", path), (b":scheme", b"http"), (b":authority", b"x"), *fields], end_stream=end)
+        self.flush()
+        return stream
+
+    def post(self, body, *fields, path=b"/api/v1/things"):
+        stream = self.ask(path, (b"content-type", b"application/json"), *fields, method=b"POST", end=False)
+        at = 0
+        try:
+            while at < len(body):
+                size = min(16384, len(body) - at, self.h2.local_flow_control_window(stream))
+                if size:
+                    self.h2.send_data(stream, body[at:at + size], end_stream=at + size == len(body))
+                    at += size
+                if not (self.flush() if size else self.hear()):
+                    break
+        except h2.exceptions.StreamClosedError:
+            pass  # the server has heard enough
+        return stream
+
+    def hear(self):
+        """What comes next, as events; False at the end."""
+        if not self.receive():
+            return False
+        data, self.data = self.data, b""
+        self.events += self.h2.receive_data(data)
+        self.flush()
+        return True
+
+    def wait(self, kind, condition=lambda event: True):
+        """The next event of this kind; None when the connection ends before."""
+        while True:
+            for at, event in enumerate(self.events):
+                if isinstance(event, kind) and condition(event):
+                    return self.events.pop(at)
+            if not self.hear():
+                return None
+
+    def status(self, stream):
+        """That of the answer; an int. A reset instead: its name."""
+        event = self.wait((h2.events.ResponseReceived, h2.events.StreamReset, h2.events.ConnectionTerminated),
+                          lambda e: getattr(e, "stream_id", stream) == stream)
+        if isinstance(event, h2.events.ResponseReceived):
+            return int(dict(event.headers)[":status"])
+        return None if event is None else h2.errors.ErrorCodes(event.error_code).name
+
+    def frames(self):
+        """Frames as they come, when python3-h2 would refuse to go on: (type, flags, stream, payload)."""
+        while head := self.take(9):
+            payload = self.take(int.from_bytes(head[:3], "big"))
+            if payload is None:
+                return
+            yield head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload
+
+    def farewell(self):
+        """The error of the GOAWAY with which the server ends the connection; None: it ended without a word."""
+        error = None
+        for kind, _, _, payload in self.frames():
+            if kind == GOAWAY:
+                error = h2.errors.ErrorCodes(int.from_bytes(payload[4:8], "big")).name
+        return error
+
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+
+
+def frame(kind, stream=0, payload=b"", flags=0, length=None):
+    return struct.pack(">I", len(payload) if length is None else length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
