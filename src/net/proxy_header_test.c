@@ -192,7 +192,7 @@ static void header_may_come_byte_by_byte(void **state) {
     server_start_at(&s, NULL, "localhost:0", &(dx_endpoint){.proxy_protocol = true});
     int fd = client_open(&s), on = 1;
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    for (size_t i = 0; i < sizeof LINE - 1; i++) client_send_bytes(fd, LINE + i, 1);
+    for (size_t i = 0; i < sizeof LINE - 1; i++) client_send_bytes(fd, &LINE[i], 1);
     client_send(fd, ASK);
     client_read_all(fd, out, sizeof out, &reset);
     assert_non_null(strstr(out, "\r\n\r\n192.0.2.9:56324 "));
@@ -270,7 +270,7 @@ static void without_memory_the_connection_ends(void **state) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         dx_memory_fail_at(n, false);
         (void)!send(fd, LINE, 9, MSG_NOSIGNAL);
-        (void)!send(fd, LINE ASK + 9, sizeof LINE ASK - 10, MSG_NOSIGNAL);
+        (void)!send(fd, &(LINE ASK)[9], sizeof LINE ASK - 10, MSG_NOSIGNAL);
         client_read_all(fd, out, sizeof out, &reset);
         failed = dx_memory_fail_stop();
         close(fd);
