@@ -92,13 +92,19 @@ void dx_listener_post(dx_listener *listener) {
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 
+static int open_reserve(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void start_accepting(dx_doorway *door) {
     if (uv_poll_start(&door->poll, UV_READABLE, on_connection) == 0) return;
     dx_timer_start(door->listener->loop, &door->again, ACCEPT_PAUSE);
 }
 
 static void on_accept_again(dx_timer *timer) {
-    start_accepting(DX_CONTAINER_OF(timer, dx_doorway, again));
+    dx_doorway *door = DX_CONTAINER_OF(timer, dx_doorway, again);
+    if (door->listener->reserve < 0) door->listener->reserve = open_reserve();
+    start_accepting(door);
 }
 
 static void pause_accepting(dx_doorway *door) {
@@ -129,7 +135,7 @@ static bool make_room(dx_doorway *door) {
     (void)close(listener->reserve);
     int fd = accept4(door->endpoint.fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) (void)close(fd);
-    listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->reserve = open_reserve(); // another thread may have been quicker
     return fd >= 0;
 }
 
@@ -188,7 +194,7 @@ static accepted accept_one(dx_doorway *door) {
         if (!somebody_waits(door)) return NOBODY;
         return make_room(door) ? ACCEPTED : NOT_NOW;
     }
-    if (errno == ENOBUFS || errno == ENOMEM) return NOT_NOW;
+    if (errno == ENOBUFS || errno == ENOMEM || errno == EINVAL) return NOT_NOW; // the last: somebody has shut the socket down
     return errno == EAGAIN || errno == EWOULDBLOCK ? NOBODY : ACCEPTED; // any other is about one connection that is no more (accept(2))
 }
 
@@ -304,7 +310,7 @@ dx_status dx_listener_start(dx_listener **out, dx_loop *loop, const dx_listener_
     listener->loop = loop;
     listener->options = *options;
     listener->http2 = &dx_http2_protocol;
-    listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->reserve = open_reserve();
     listener->task.run = run_task;
     listener->input = dx_memory_alloc(DX_INPUT_SIZE);
     listener->output = dx_memory_alloc(DX_OUTPUT_SIZE);

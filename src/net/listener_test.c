@@ -19,6 +19,7 @@
 #include "net/address.h"
 #include "net/gate.h"
 #include "net/http1.h"
+#include "net/listener.h"
 #include "net/test_server.h"
 
 #define H   "Host: a\r\n"
@@ -503,6 +504,76 @@ static void without_descriptors_an_idle_connection_makes_room(void **state) {
     server_stop(&s, DX_SECOND);
 }
 
+static void lose_reserve(server *at) {
+    if (at->listener->reserve >= 0) (void)close(at->listener->reserve);
+    at->listener->reserve = -1;
+}
+
+static unsigned turns;
+static bool reserve_is_back;
+
+static void look_at_reserve(server *at) {
+    reserve_is_back = at->listener->reserve >= 0;
+}
+
+// Another thread may take the descriptor in the moment in which it is lent out.
+static void reserve_that_was_lost_comes_back(void **state) {
+    (void)state;
+    server_start(&s, NULL);
+    int busy = client_open(&s), late = socket(AF_INET, SOCK_STREAM, 0);
+    client_send(busy, "GET /wait HTTP/1.1\r\n" H END);
+    server_await(&s, WAITING, 1);
+    server_run(&s, lose_reserve);
+    struct rlimit before = no_descriptors();
+    assert_int_equal(connect_to(late), 0); // waits
+    client_send(late, "GET /fixed HTTP/1.1\r\n" H END);
+    for (int i = 0; i < 4; i++) server_run(&s, look_at_reserve); // more than a turn: the listener has looked at who waits
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    client_read(late, out, sizeof out);
+    assert_non_null(strstr(out, "fixed"));
+    server_run(&s, look_at_reserve);
+    assert_true(reserve_is_back);
+    server_release(&s, 0);
+    close(busy);
+    close(late);
+    server_stop(&s, DX_SECOND);
+}
+
+static void on_turn(void *ctx) {
+    (void)ctx;
+    turns++;
+}
+
+static int bell_pipe[2];
+
+static void on_bell(dx_timer *timer) {
+    (void)timer;
+    assert_int_equal(write(bell_pipe[1], "x", 1), 1);
+}
+
+static dx_timer bell = {.fire = on_bell};
+
+static void count_turns(server *at) {
+    assert_int_equal(dx_loop_on_turn_end(at->loop, on_turn, NULL), DX_OK);
+    dx_timer_start(at->loop, &bell, 200 * DX_MILLISECOND);
+}
+
+// Whoever shares a socket with us may shut it down.
+static void socket_that_is_shut_down_keeps_nobody_busy(void **state) {
+    (void)state;
+    char byte;
+    turns = 0;
+    assert_int_equal(pipe(bell_pipe), 0);
+    server_start(&s, NULL);
+    assert_int_equal(shutdown(s.fd, SHUT_RDWR), 0);
+    server_run(&s, count_turns);
+    assert_int_equal(read(bell_pipe[0], &byte, 1), 1);
+    server_stop(&s, DX_SECOND);
+    assert_true(turns < 50);
+    close(bell_pipe[0]);
+    close(bell_pipe[1]);
+}
+
 // What a client can do in one connection that needs memory: a head in pieces, requests piled up, a body, a slow reader.
 static void exercise(void) {
     int fd = client_open_small(&s);
@@ -576,6 +647,8 @@ int main(void) {
         cmocka_unit_test(drain_takes_no_more_connections),
         cmocka_unit_test(drain_cuts_what_is_left_after_the_grace),
         cmocka_unit_test(without_descriptors_newcomers_are_closed_and_service_goes_on),
+        cmocka_unit_test(reserve_that_was_lost_comes_back),
+        cmocka_unit_test(socket_that_is_shut_down_keeps_nobody_busy),
         cmocka_unit_test(without_descriptors_an_idle_connection_makes_room),
         cmocka_unit_test(every_failed_allocation_costs_no_more_than_its_connection),
         cmocka_unit_test(listener_without_memory_does_not_start),
