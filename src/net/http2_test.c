@@ -213,8 +213,9 @@ static void a_response_in_pieces_has_trailers(void **state) {
     client_settle(&c);
     assert_int_equal(a->body.size, 4);
     assert_true(dx_stream_write(s.actors[0].stream, DX_SLICE("two")));
-    static dx_field item = {DX_SLICE_INIT("X-Sum"), DX_SLICE_INIT("7"), DX_FIELD_OTHER};
-    static const dx_fields trailers = {&item, 1, 1};
+    static dx_field items[] = {{DX_SLICE_INIT("Content-Length"), DX_SLICE_INIT("9"), DX_FIELD_CONTENT_LENGTH},
+                               {DX_SLICE_INIT("X-Sum"), DX_SLICE_INIT("7"), DX_FIELD_OTHER}};
+    static const dx_fields trailers = {items, 2, 2};
     dx_stream_trailers(s.actors[0].stream, &trailers);
     dx_stream_finish(s.actors[0].stream);
     client_await(&c, &c.closed, 1);

@@ -162,12 +162,24 @@ static void begin_wait(dx_http2_stream *st) {
     dx_http2_link_last(&st->h->sending, &st->sending);
 }
 
+static bool has_trailers(const dx_stream *stream) {
+    for (uint32_t i = 0; stream->trailers && i < stream->trailers->count; i++) {
+        if (dx_stream_trailer_allowed(stream->trailers->items[i].name)) return true;
+    }
+    return false;
+}
+
 static void send_trailers(dx_http2_stream *st) {
     dx_stream *stream = st->stream;
+    dx_fields allowed = {.items = dx_arena_alloc(stream->arena, stream->trailers->count * sizeof *allowed.items)};
     nghttp2_nv stack[NV_STACK];
     nvs to = {.items = room_for(stream, stack, stream->trailers), .flags = NO_COPY};
     int failed = NGHTTP2_ERR_INVALID_ARGUMENT;
-    if (to.items && add_fields(&to, stream, stream->trailers)) failed = nghttp2_submit_trailer(st->h->session, st->id, to.items, to.count);
+    for (uint32_t i = 0; allowed.items && i < stream->trailers->count; i++) {
+        if (dx_stream_trailer_allowed(stream->trailers->items[i].name)) allowed.items[allowed.count++] = stream->trailers->items[i];
+    }
+    if (to.items && allowed.items && add_fields(&to, stream, &allowed))
+        failed = nghttp2_submit_trailer(st->h->session, st->id, to.items, to.count);
     if (failed) dx_http2_reset(st, NGHTTP2_INTERNAL_ERROR);
 }
 
@@ -201,7 +213,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size
     if (left > size) return (ssize_t)size;
     if (st->finished) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (st->stream->trailers && st->stream->trailers->count) {
+        if (has_trailers(st->stream)) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
             send_trailers(st);
         }
