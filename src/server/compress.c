@@ -1,6 +1,6 @@
 // Responses compressed by Accept-Encoding: the outermost filter, so that it sees the answer as it will go out. A short body is compressed
-// at once, a long one piece by piece, a turn of the loop each; what a handler streams is given an encoder where the handler allows it. An
-// answer that may hold a secret beside what the caller sent is left alone (BREACH, CVE-2013-3587).
+// at once, a long one and a file piece by piece, a turn of the loop each; what a handler streams is given an encoder where the handler
+// allows it. An answer that may hold a secret beside what the caller sent is left alone (BREACH, CVE-2013-3587).
 //
 // A strong entity tag stands for bytes (RFC 9110 section 8.8.3.3), so the compressed form of "abc" is tagged "abc+br"; what clients send
 // back in If-Match and If-None-Match loses the mark again before anybody compares it. So a client may read compressed and write with
@@ -10,7 +10,8 @@
 #include "base/memory.h"
 #include "exchange/flow.h"
 
-#define AT_ONCE (32u << 10) // bytes of a body that are compressed in one turn of the loop
+#define AT_ONCE  DX_COMPRESS_AT_ONCE
+#define FILE_CAP (4 << 20) // a larger file goes as it is: it would be compressed anew for everybody. Deploy it compressed
 
 static int slot = -1; // the client's own If-None-Match, where it was changed
 
@@ -95,8 +96,6 @@ static void look_at(answer *a, dx_field *field) {
         return;
     case 13:
         a->sealed |= dx_slice_equal_nocase(field->name, DX_SLICE("content-range"));
-        // Ranges count the bytes of what is stored: files bring their compressed forms along, or go as they are.
-        a->sealed |= dx_slice_equal_nocase(field->name, DX_SLICE("accept-ranges"));
         a->sealed |=
             dx_slice_equal_nocase(field->name, DX_SLICE("cache-control")) && dx_http_list_has(field->value, DX_SLICE("no-transform"));
         return;
@@ -248,7 +247,31 @@ static void answer_not_modified(dx_exchange *x, const answer *a) {
     }
 }
 
+static bool compress_file(const dx_compression *conf, dx_exchange *x, const answer *a, dx_coding coding) {
+    bool head_alone = x->request.method == DX_HEAD; // then the source is never asked
+    dx_encoder *made = head_alone ? NULL : make_encoder(conf, x, coding, x->response.file_size);
+    if ((!made && !head_alone) || !dx_compress_file(x, a->content_type)) {
+        if (made) made->destroy(made);
+        return false;
+    }
+    if (x->response.source)
+        x->response.encoder = made;
+    else if (made)
+        made->destroy(made);
+    return true;
+}
+
+// Ranges count the bytes of what is stored: of what is made on the way none can be asked for.
+static void forget_ranges(dx_exchange *x) {
+    dx_fields *fields = &x->response.fields;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (!dx_slice_equal_nocase(fields->items[i].name, DX_SLICE("accept-ranges"))) fields->items[kept++] = fields->items[i];
+    fields->count = kept;
+}
+
 static bool compress(const dx_compression *conf, dx_exchange *x, const answer *a, dx_coding coding) {
+    if (x->response.file_open) return compress_file(conf, x, a, coding);
     if (x->response.source) {
         if (x->request.method == DX_HEAD) return true; // only the head goes out
         return (x->response.encoder = make_encoder(conf, x, coding, -1)) != NULL;
@@ -261,8 +284,9 @@ static void compress_out(const void *arg, dx_exchange *x) {
     const dx_compression *conf = arg;
     dx_response *r = &x->response;
     bool streams = r->source && r->compress && !r->encoder && !r->tunnel;
-    if (DX_LIKELY(!streams && r->status != 304 && (r->source || r->body.size == 0 || r->body.size < conf->floor))) return;
-    if (r->file_open) return;
+    uint64_t size = r->file_open ? (uint64_t)r->file_size : r->body.size;
+    if (DX_LIKELY(!streams && r->status != 304 && (r->source || size == 0 || size < conf->floor))) return;
+    if (r->file_open && size > FILE_CAP) return;
     answer a = read_answer(x);
     if (r->status == 304) {
         answer_not_modified(x, &a);
@@ -278,7 +302,11 @@ static void compress_out(const void *arg, dx_exchange *x) {
     if (a.etag && !mark_etag(x, a.etag, coding)) return;
     uint32_t fields = r->fields.count;
     dx_exchange_field(x, DX_SLICE("content-encoding"), dx_coding_name(coding));
-    if (x->error == DX_NO_MEMORY || compress(conf, x, &a, coding)) return;
+    if (x->error == DX_NO_MEMORY) return;
+    if (compress(conf, x, &a, coding)) {
+        forget_ranges(x);
+        return;
+    }
     r->fields.count = fields; // it stays as it is: too little memory, or nothing gained
     answer again = read_answer(x);
     if (again.etag) again.etag->value = plain;

@@ -1,8 +1,11 @@
 // Response compression: what is compressed and what never is, how long bodies and streams go out, and that entity tags survive the way to a
 // client and back.
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -129,11 +132,8 @@ static void the_floor_holds_to_the_byte(void **state) {
 static void what_must_not_be_touched_is_not(void **state) {
     static const struct {
         const char *name, *value;
-    } rows[] = {{"content-encoding", "gzip"},
-                {"set-cookie", "a=b"},
-                {"cache-control", "public, no-transform"},
-                {"content-range", "bytes 0-1/2"},
-                {"accept-ranges", "bytes"}};
+    } rows[] = {
+        {"content-encoding", "gzip"}, {"set-cookie", "a=b"}, {"cache-control", "public, no-transform"}, {"content-range", "bytes 0-1/2"}};
     for (size_t i = 0; i < DX_COUNT_OF(rows) + 4; i++) {
         wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("br"));
         answer(20000);
@@ -325,6 +325,122 @@ static void a_stream_is_compressed_when_its_handler_allows_it(void **state) {
     assert_decodes(DX_CODING_BR, dx_buffer_slice(&w.out), DX_SLICE("data: one\n\n"));
 }
 
+// --- files -----------------------------------------------------------------------------------------------------------------------
+
+// The first `size` bytes of the text, as a file that is the answer.
+static int answer_file(size_t size) {
+    FILE *made = tmpfile();
+    assert_non_null(made);
+    assert_int_equal(fwrite(text, 1, sizeof text, made), sizeof text);
+    assert_int_equal(fflush(made), 0);
+    int fd = dup(fileno(made));
+    fclose(made);
+    (void)dx_exchange_file(&w.x, 200, DX_SLICE("text/css"), fd, 0, (int64_t)size);
+    dx_exchange_field(&w.x, DX_SLICE("ETag"), DX_SLICE("\"abc\""));
+    dx_exchange_field(&w.x, DX_SLICE("Accept-Ranges"), DX_SLICE("bytes"));
+    return fd;
+}
+
+static void assert_closed(int fd) {
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void a_file_goes_through_the_encoder(void **state) {
+    for (int full = 0; full < 2; full++) {
+        wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("br"));
+        int fd = answer_file(150000);
+        leave();
+        assert_field("content-encoding", "br");
+        assert_field("etag", "\"abc+br\"");
+        assert_field("accept-ranges", NULL); // ranges count what is stored
+        dx_exchange_begun(&w.x, false);
+        w.full = full;
+        wire_turn(&w);
+        if (full) wire_drain(&w);
+        while (!w.finished) wire_turn(&w);
+        assert_decodes(DX_CODING_BR, dx_buffer_slice(&w.out), dx_slice_of(text, 150000));
+        dx_exchange_closed(&w.x, DX_OK);
+        assert_closed(fd);
+        again(state);
+    }
+}
+
+static void a_file_that_has_shrunk_is_cut_off(void **state) {
+    (void)state;
+    wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("gzip"));
+    int fd = answer_file(150000);
+    leave();
+    assert_int_equal(ftruncate(fd, 100000), 0);
+    dx_exchange_begun(&w.x, false);
+    while (!w.finished && !w.was_cut) wire_turn(&w);
+    assert_true(w.was_cut);
+    dx_exchange_closed(&w.x, DX_CANCELLED);
+    assert_closed(fd);
+}
+
+static void a_peer_that_goes_has_its_file_closed(void **state) {
+    (void)state;
+    wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("gzip"));
+    int fd = answer_file(150000);
+    leave();
+    dx_exchange_begun(&w.x, false);
+    w.x.response.source->ready(w.x.response.source_ctx, &w.x); // posts a task for the next piece, or has a thread read
+    dx_exchange_closed(&w.x, DX_CANCELLED);
+    wire_turn(&w);
+    assert_false(w.finished);
+    assert_closed(fd);
+}
+
+static void a_files_head_alone_says_the_same(void **state) {
+    (void)state;
+    w.x.request.method = DX_HEAD;
+    wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("gzip"));
+    int fd = answer_file(150000);
+    leave();
+    assert_field("content-encoding", "gzip");
+    assert_field("accept-ranges", NULL);
+    dx_exchange_begun(&w.x, true);
+    assert_true(w.finished);
+    dx_exchange_closed(&w.x, DX_OK);
+    assert_closed(fd);
+}
+
+static void a_part_of_a_file_and_a_very_large_one_go_as_they_are(void **state) {
+    wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("gzip"));
+    (void)answer_file(150000);
+    w.x.response.status = 206;
+    leave();
+    assert_field("content-encoding", NULL);
+    assert_true(w.x.response.file_open);
+    for (int64_t over = 0; over < 2; over++) {
+        again(state);
+        wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("gzip"));
+        (void)answer_file(150000);
+        w.x.response.file_size = (4 << 20) + over;
+        leave();
+        assert_field("content-encoding", over ? NULL : "gzip");
+        assert_field("accept-ranges", over ? "bytes" : NULL);
+    }
+}
+
+static void without_memory_a_file_goes_as_it_is_or_says_so(void **state) {
+    bool failed = true;
+    for (uint64_t n = 1; failed; n++) {
+        wire_ask(&w, DX_SLICE("Accept-Encoding"), DX_SLICE("br"));
+        int fd = answer_file(150000);
+        dx_memory_fail_at(n, false);
+        leave();
+        failed = dx_memory_fail_stop();
+        bool encoded = wire_field(&w, "content-encoding").data;
+        assert_int_equal(encoded, w.x.response.encoder != NULL);
+        assert_int_equal(w.x.response.status, encoded || w.x.response.file_open ? 200 : 503);
+        if (w.x.response.file_open) assert_field("etag", "\"abc\"");
+        dx_exchange_closed(&w.x, DX_CANCELLED);
+        assert_closed(fd);
+        again(state);
+    }
+}
+
 static void without_memory_it_goes_plain_or_says_so(void **state) {
     static const size_t sizes[] = {20000, 100000};
     for (size_t i = 0; i < 2; i++) {
@@ -368,6 +484,12 @@ int main(void) {
         TEST(a_peer_that_goes_between_two_pieces_leaves_nothing_behind),
         TEST(a_head_alone_says_the_same_and_asks_for_nothing),
         TEST(a_stream_is_compressed_when_its_handler_allows_it),
+        TEST(a_file_goes_through_the_encoder),
+        TEST(a_file_that_has_shrunk_is_cut_off),
+        TEST(a_peer_that_goes_has_its_file_closed),
+        TEST(a_files_head_alone_says_the_same),
+        TEST(a_part_of_a_file_and_a_very_large_one_go_as_they_are),
+        TEST(without_memory_a_file_goes_as_it_is_or_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,6 +127,34 @@ def test_precompressed_siblings(site):
     assert client.get("/static/style.css", headers={"accept-encoding": "gzip"}).headers["etag"].split("-")[0] != packed.headers["etag"].split("-")[0]
 
 
+def test_files_without_siblings_are_compressed_on_the_way(site):
+    server = site(**UPLOAD)
+    client = Client(server)
+    text = b"body { color: red }\n" * 20000
+    (server.files / "large.css").write_bytes(text)
+    (server.files / "small.css").write_bytes(text[:5000])
+    for name, whole in (("large.css", text), ("small.css", text[:5000])):
+        path = f"/static/{name}"
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        packed = client.get(path, headers={"accept-encoding": "gzip"})
+        assert plain.content == packed.content == whole
+        assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
+        assert plain.headers["accept-ranges"] == "bytes" and "accept-ranges" not in packed.headers
+        assert packed.headers["etag"] == plain.headers["etag"][:-1] + '+gzip"'
+        assert packed.headers["vary"] == plain.headers["vary"] == "accept-encoding"
+        head = client.head(path, headers={"accept-encoding": "gzip"})
+        assert {n: head.headers.get(n) for n in ("etag", "content-encoding", "accept-ranges")} == {n: packed.headers.get(n) for n in ("etag", "content-encoding", "accept-ranges")}
+        again = client.get(path, headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]})
+        assert (again.status_code, again.headers["etag"]) == (304, packed.headers["etag"])
+        # A range is of what is stored, and a compressed part can't be continued.
+        part = client.get(path, headers={"accept-encoding": "gzip", "range": "bytes=5-9"})
+        assert (part.status_code, part.content, part.headers["etag"]) == (206, whole[5:10], plain.headers["etag"]) and "content-encoding" not in part.headers
+        assert client.get(path, headers={"accept-encoding": "gzip", "range": "bytes=5-9", "if-range": packed.headers["etag"]}).content == whole
+        # What was read compressed can be written with its tag.
+        assert client.put(path, data=b"new", headers={"if-match": packed.headers["etag"]}).status_code == 204
+        problem(client.put(path, data=b"newer", headers={"if-match": packed.headers["etag"]}), 412)
+
+
 @pytest.mark.parametrize("path", ["/static/../secret.txt", "/static/..%2fsecret.txt", "/static/%2e%2e/secret.txt", "/static/%2e%2e%2fsecret.txt", "/static/sub/..%2f..%2fsecret.txt",
                                   "/static//etc/hostname", "/static/%2fetc%2fhostname", "/static/link.txt", "/static/.%2e/secret.txt", "/static/sub%2f..%2f..%2fsecret.txt",
                                   "/static/a.txt%00.html", "/static/..%5csecret.txt"])
