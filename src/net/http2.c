@@ -19,6 +19,7 @@ static void init(dx_connection *c) {
 
 static void destroy(dx_http2 *h) {
     nghttp2_session_del(h->session);
+    dx_hpack_deinit(&h->hpack);
     dx_memory_free(h);
 }
 
@@ -32,6 +33,7 @@ static dx_http2 *create(dx_connection *c) {
     dx_http2_link_init(&h->uploads);
     dx_http2_link_init(&h->sending);
     dx_http2_guard_init(h);
+    dx_hpack_init(&h->hpack);
     if (dx_http2_session_create(h) != DX_OK) {
         destroy(h);
         return NULL;
@@ -111,7 +113,11 @@ static bool pump(dx_http2 *h) {
         if (size < 0) c->broken = true;
         if (size <= 0) break;
         h->turn_bytes += (uint32_t)size;
-        dx_connection_put(c, dx_slice_of((const char *)frame, (size_t)size));
+        dx_slice bytes = dx_slice_of((const char *)frame, (size_t)size);
+        if (frame[3] == NGHTTP2_HEADERS) // one whole frame, as heads of nghttp2's are short
+            dx_http2_head_put(h, bytes);
+        else
+            dx_connection_put(c, bytes);
     }
     if (DX_UNLIKELY(h->error && !h->over && !c->broken)) {
         fail(h, 0);

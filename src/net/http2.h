@@ -4,6 +4,7 @@
 //   http2_events.c what nghttp2 tells of frames that came, as calls of the streams' owners
 //   http2_head.c   fields → request head
 //   http2_write.c  responses
+//   http2_block.c  the heads of responses: header blocks, which are our own (net/hpack.h)
 //   http2_guard.c  what a peer may cost us
 //   http2_memory.c nghttp2's memory, kept for reuse
 //
@@ -16,6 +17,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "net/connection.h"
+#include "net/hpack.h"
 #include "net/listener.h"
 #include "net/stream.h"
 
@@ -83,6 +85,11 @@ struct dx_http2_stream {
     uint32_t counted; // of these, bytes that nghttp2 does not know to be consumed
     dx_nanos since, body_from;
     // The response.
+    const dx_fields *head; // its fields; NULL: none
+    int64_t head_length;   // Content-Length to show; -1: none
+    bool head_due;         // they have not been written yet
+    uint8_t informs;       // interim responses that go out before
+    char status[3];
     dx_slice lent;     // the body, where it lies
     uint32_t resident; // bytes of its file that are in memory
     char *buffer;      // pieces of it
@@ -101,6 +108,7 @@ struct dx_http2 {
     nghttp2_session *session;
     dx_http2_link streams, uploads, sending;
     dx_http2_stream *heading;            // whose header block is coming
+    dx_http2_stream *head_out;           // whose HEADERS frame nghttp2 has written last; it may be closed by now
     dx_http2_stream *lost, **last_lost;  // closed, the owner not told
     uint32_t count;                      // streams in `streams`
     uint32_t requests;                   // begun
@@ -116,6 +124,7 @@ struct dx_http2 {
     dx_nanos since;                      // of the state that has a timeout: greeting, head, idle
     dx_nanos end_since;                  // of the notice
     dx_http2_allowance controls, resets; // frames that only cost; streams that were for nothing
+    dx_hpack hpack;
 };
 
 typedef enum dx_http2_end { DX_HTTP2_END_NOT, DX_HTTP2_END_NOTICE, DX_HTTP2_END_LAST } dx_http2_end;
@@ -198,6 +207,20 @@ void dx_http2_reject(dx_http2_stream *st, dx_status why, const char *reason);
 // Whether what waits is more than the peer takes by its windows, and for too long or too slowly.
 bool dx_http2_stalled(const dx_http2_stream *st, dx_nanos now);
 void dx_http2_reset(dx_http2_stream *st, uint32_t error);
+
+// --- http2_block.c ---
+
+// Hands a response's head to nghttp2, which gets only :status and decides when it goes out.
+// `fields` must live until then.
+typedef struct dx_http2_head {
+    int status;
+    int64_t length;                       // Content-Length to show; -1: none
+    const dx_fields *fields;              // may be NULL
+    const nghttp2_data_provider *content; // NULL: none
+} dx_http2_head;
+int dx_http2_head_submit(dx_http2_stream *st, const dx_http2_head *head); // nghttp2's result
+// Writes a HEADERS frame of nghttp2's, which is head_out's, and into it what else the head of that stream has.
+void dx_http2_head_put(dx_http2 *h, dx_slice frame);
 
 // --- http2.c ---
 

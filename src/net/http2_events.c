@@ -131,6 +131,7 @@ void dx_http2_stream_fail(dx_http2_stream *st, dx_status why, dx_status shown, c
         return;
     }
     answer->heard = st->heard;
+    answer->informs = st->informs;
     answer->counted = st->counted;
     answer->stream->head.method = stream->head.method;
     (void)nghttp2_session_set_stream_user_data(h->session, st->id, answer);

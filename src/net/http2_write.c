@@ -4,8 +4,7 @@
 #include "base/memory.h"
 #include "net/http2.h"
 
-#define NV_STACK    32u // fields of a head without an allocation
-#define NV_ADDED    3u  // :status, date, content-length
+#define NV_STACK    32u // trailers without an allocation
 #define FRAME_HEAD  9u
 #define LEAST_DATA  4096u // rather than a smaller frame at the buffer's end, the next buffer
 #define KEEP_BUFFER 4096u
@@ -28,80 +27,6 @@ void dx_http2_reset(dx_http2_stream *st, uint32_t error) {
 
 // --- heads -----------------------------------------------------------------------------------------------------------------
 
-static char *digits(char *end, uint64_t value) {
-    do {
-        *--end = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    return end;
-}
-
-static bool has_upper(dx_slice text) {
-    unsigned found = 0; // without a branch, so that many bytes are looked at at once
-    for (size_t i = 0; i < text.size; i++) found |= (unsigned char)(text.data[i] - 'A') < 26;
-    return found;
-}
-
-// RFC 9113 section 8.2: names travel in lower case.
-static dx_slice lower(dx_stream *stream, dx_slice name) {
-    if (!has_upper(name)) return name;
-    char *copy = dx_arena_bytes(stream->arena, name.size);
-    for (size_t i = 0; copy && i < name.size; i++) {
-        char c = name.data[i];
-        copy[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
-    return dx_slice_of(copy, name.size);
-}
-
-// RFC 9113 section 8.2.2: fields that are about an HTTP/1.1 connection say nothing here.
-static bool belongs_to_connection(const dx_field *field) {
-    static const dx_slice others[] = {DX_SLICE_INIT("keep-alive"), DX_SLICE_INIT("proxy-connection")};
-    switch (field->id) {
-    case DX_FIELD_CONNECTION:
-    case DX_FIELD_TRANSFER_ENCODING:
-    case DX_FIELD_UPGRADE:
-        return true;
-    case DX_FIELD_OTHER:
-        if (DX_LIKELY(field->name.size != others[0].size && field->name.size != others[1].size)) return false;
-        for (size_t i = 0; i < DX_COUNT_OF(others); i++) {
-            if (dx_slice_equal_nocase(field->name, others[i])) return true;
-        }
-        return false;
-    default:
-        return false;
-    }
-}
-
-typedef struct nvs {
-    nghttp2_nv *items;
-    size_t count;
-    uint8_t flags; // for fields: whether they live until they are sent
-} nvs;
-
-static void add(nvs *to, dx_slice name, dx_slice value, uint8_t flags) {
-    to->items[to->count++] = (nghttp2_nv){(uint8_t *)name.data, (uint8_t *)value.data, name.size, value.size, flags};
-}
-
-static bool add_fields(nvs *to, dx_stream *stream, const dx_fields *fields) {
-    for (uint32_t i = 0; fields && i < fields->count; i++) {
-        const dx_field *field = &fields->items[i];
-        if (DX_UNLIKELY(belongs_to_connection(field))) continue;
-        dx_slice name = lower(stream, field->name);
-        if (!name.data) return false;
-        bool unique = field->id == DX_FIELD_X_REQUEST_ID || field->id == DX_FIELD_TRACEPARENT;
-        uint8_t flags = unique ? to->flags | NGHTTP2_NV_FLAG_NO_INDEX : to->flags; // would only push others out of the table
-        add(to, name, field->value.size ? field->value : dx_slice_of("", 0), flags);
-    }
-    return true;
-}
-
-static nghttp2_nv *room_for(dx_stream *stream, nghttp2_nv *stack, const dx_fields *fields) {
-    size_t need = (fields ? fields->count : 0) + NV_ADDED;
-    return need <= NV_STACK ? stack : dx_arena_alloc(stream->arena, need * sizeof *stack);
-}
-
-#define NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
-
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags, nghttp2_data_source *source,
                          void *context);
 
@@ -112,29 +37,26 @@ typedef struct shape {
     bool lives;     // the fields do, until the head is sent
 } shape;
 
+static const dx_fields *copy_fields(dx_arena *arena, const dx_fields *fields) {
+    dx_fields *copy = DX_ARENA_NEW(arena, dx_fields);
+    dx_field *items = copy ? dx_arena_alloc(arena, (fields->count + 1) * sizeof *items) : NULL;
+    if (!items) return NULL;
+    *copy = (dx_fields){items, fields->count, fields->count};
+    for (uint32_t i = 0; i < fields->count; i++) {
+        const dx_field *field = &fields->items[i];
+        items[i] = (dx_field){dx_arena_copy(arena, field->name), dx_arena_copy(arena, field->value), field->id};
+        if (!items[i].name.data || !items[i].value.data) return NULL;
+    }
+    return copy;
+}
+
 static void submit(dx_http2_stream *st, const dx_fields *fields, const shape *as) {
     dx_http2 *h = st->h;
-    dx_stream *stream = st->stream;
-    nghttp2_nv stack[NV_STACK];
-    nvs to = {.items = room_for(stream, stack, fields), .flags = as->lives ? NO_COPY : NGHTTP2_NV_FLAG_NONE};
-    char status[3], length[20];
-    if (!to.items) {
-        dx_http2_reset(st, NGHTTP2_INTERNAL_ERROR);
-        return;
-    }
-    // nghttp2 copies what is not said to live: these two.
-    add(&to, DX_SLICE(":status"), dx_slice_of(digits(status + 3, (uint64_t)as->status), 3), NGHTTP2_NV_FLAG_NO_COPY_NAME);
-    add(&to, DX_SLICE("date"), dx_slice_of(dx_listener_date(stream->listener) + 6, DX_HTTP_DATE_SIZE), NO_COPY);
-    if (as->length >= 0) {
-        char *first = digits(length + sizeof length, (uint64_t)as->length);
-        dx_slice text = dx_slice_of(first, (size_t)(length + sizeof length - first));
-        add(&to, DX_SLICE("content-length"), text, NGHTTP2_NV_FLAG_NO_COPY_NAME);
-    }
+    const nghttp2_data_provider provider = {.source.ptr = st, .read_callback = read_body};
+    dx_http2_head head = {as->status, as->length, fields, as->body ? &provider : NULL};
     int failed = NGHTTP2_ERR_INVALID_ARGUMENT;
-    if (add_fields(&to, stream, fields)) {
-        const nghttp2_data_provider provider = {.source.ptr = st, .read_callback = read_body};
-        failed = nghttp2_submit_response(h->session, st->id, to.items, to.count, as->body ? &provider : NULL);
-    }
+    if (fields && !as->lives) head.fields = copy_fields(st->stream->arena, fields);
+    if (!fields || head.fields) failed = dx_http2_head_submit(st, &head);
     st->submitted = true;
     if (failed == NGHTTP2_ERR_NOMEM)
         give_up(h);
@@ -169,17 +91,41 @@ static bool has_trailers(const dx_stream *stream) {
     return false;
 }
 
-static void send_trailers(dx_http2_stream *st) {
-    dx_stream *stream = st->stream;
-    dx_fields allowed = {.items = dx_arena_alloc(stream->arena, stream->trailers->count * sizeof *allowed.items)};
-    nghttp2_nv stack[NV_STACK];
-    nvs to = {.items = room_for(stream, stack, stream->trailers), .flags = NO_COPY};
-    int failed = NGHTTP2_ERR_INVALID_ARGUMENT;
-    for (uint32_t i = 0; allowed.items && i < stream->trailers->count; i++) {
-        if (dx_stream_trailer_allowed(stream->trailers->items[i].name)) allowed.items[allowed.count++] = stream->trailers->items[i];
+static bool has_upper(dx_slice text) {
+    unsigned found = 0; // without a branch, so that many bytes are looked at at once
+    for (size_t i = 0; i < text.size; i++) found |= (unsigned char)(text.data[i] - 'A') < 26;
+    return found;
+}
+
+// RFC 9113 section 8.2: names travel in lower case.
+static dx_slice lower(dx_stream *stream, dx_slice name) {
+    if (!has_upper(name)) return name;
+    char *copy = dx_arena_bytes(stream->arena, name.size);
+    for (size_t i = 0; copy && i < name.size; i++) {
+        char c = name.data[i];
+        copy[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
     }
-    if (to.items && allowed.items && add_fields(&to, stream, &allowed))
-        failed = nghttp2_submit_trailer(st->h->session, st->id, to.items, to.count);
+    return dx_slice_of(copy, name.size);
+}
+
+// Nothing of nghttp2's may enter the peer's table of fields, which is our own (net/hpack.h).
+#define NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE | NGHTTP2_NV_FLAG_NO_INDEX)
+
+static void send_trailers(dx_http2_stream *st) {
+    const dx_fields *fields = st->stream->trailers;
+    nghttp2_nv stack[NV_STACK], *nvs = stack;
+    size_t count = 0;
+    int failed = NGHTTP2_ERR_NOMEM;
+    if (fields->count > NV_STACK) nvs = dx_arena_alloc(st->stream->arena, fields->count * sizeof *nvs);
+    for (uint32_t i = 0; nvs && i < fields->count; i++) {
+        const dx_field *field = &fields->items[i];
+        if (!dx_stream_trailer_allowed(field->name)) continue;
+        dx_slice name = lower(st->stream, field->name), value = field->value.size ? field->value : dx_slice_of("", 0);
+        if (!name.data) goto out;
+        nvs[count++] = (nghttp2_nv){(uint8_t *)name.data, (uint8_t *)value.data, name.size, value.size, NO_COPY};
+    }
+    if (nvs) failed = nghttp2_submit_trailer(st->h->session, st->id, nvs, count);
+out:
     if (failed) dx_http2_reset(st, NGHTTP2_INTERNAL_ERROR);
 }
 
@@ -344,7 +290,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     dx_http2_stream *st;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        st = find(h, frame->hd.stream_id);
+        h->head_out = st = find(h, frame->hd.stream_id);
         if (!st) break;
         st->stream->bytes += FRAME_HEAD + frame->hd.length;
         if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) sent_whole(st);
@@ -506,6 +452,7 @@ static void want_body(dx_stream *stream) {
     st->continued = true;
     dx_http2_stream_watch(st);
     const nghttp2_nv nv = {(uint8_t *)":status", (uint8_t *)"100", 7, 3, NO_COPY};
+    st->informs++;
     if (nghttp2_submit_headers(st->h->session, NGHTTP2_FLAG_NONE, st->id, NULL, &nv, 1, NULL) != 0) give_up(st->h);
     go_on(st->h);
 }
