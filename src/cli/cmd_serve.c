@@ -73,17 +73,17 @@ static int run(int argc, char **argv) {
 const dx_command dx_cmd_serve = {
     "serve",
     "serve a definition",
-    "Usage: duplex serve FILE [--listen HOST:PORT] [--store URL] [--workers N]\n\n"
+    "Usage: duplex serve FILE [--listen ADDRESS] [--store URL] [--workers N]\n\n"
     "Serves the API that FILE defines: resources, accounts, OpenAPI and docs. Prints `listening on http://HOST:PORT` once it\n"
     "accepts connections; open that address in a browser for the API's interactive reference. The log, JSON a line, is on\n"
     "standard error. SIGTERM and SIGINT stop it; requests being answered are finished first. SIGHUP reloads (`duplex reload`),\n"
     "SIGUSR2 hands over to a new process of the program (`duplex upgrade`).\n\n"
-    "  --listen HOST:PORT  where to listen; port 0 picks a free one (default: the definition's server.listen)\n"
+    "  --listen ADDRESS    where to listen: HOST:PORT, *:PORT or unix:PATH; port 0 picks a free one (default: the definition's\n"
+    "                      server.listen, whose first address lends it what is spoken there, as TLS)\n"
     "  --store URL         where the data lies, as sqlite:FILE (default: the definition's server.store)\n"
     "  --workers N         threads that serve (default: the definition's server.workers, else one a core)\n\n"
-    "Exit status: 0 it was told to stop or has handed over, 1 it could not listen or had to stop, 2 wrong usage, 3 the definition, the "
-    "store or a\n"
-    "secret was refused.\n\n"
+    "Exit status: 0 it was told to stop or has handed over, 1 it could not listen or had to stop, 2 wrong usage,\n"
+    "3 the definition, the store or a secret was refused.\n\n"
     "Examples:\n"
     "  duplex serve examples/shop.json\n"
     "  duplex serve shop.json --listen 0.0.0.0:80 --store sqlite:/var/lib/shop/shop.db\n",

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -95,8 +96,10 @@ static dx_status explain(const finder *f, int error) {
         return complain(f, DX_UNAVAILABLE, "another program is listening there", "stop it, or choose another address");
     case EACCES:
         return complain(f, DX_UNAVAILABLE, "the system does not permit it",
-                        "choose a port from 1024 up or a folder that may be written, or give the program the capability "
-                        "CAP_NET_BIND_SERVICE");
+                        strncmp(f->text, "unix:", 5) == 0
+                            ? "let the user that duplex runs as write to the folder, or choose another one"
+                            : "choose a port from 1024 up, start as root with server.user, or give the program the "
+                              "capability CAP_NET_BIND_SERVICE");
     case EADDRNOTAVAIL:
         return complain(f, DX_UNAVAILABLE, "no interface of this machine has this address",
                         "use 127.0.0.1 for this machine alone, or 0.0.0.0 for every interface");

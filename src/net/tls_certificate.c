@@ -69,8 +69,8 @@ static dx_status load_key(EVP_PKEY **out, const dx_tls_place *place, const char 
     dx_tls_file file;
     dx_status status = dx_tls_file_read(&file, place, "key", path);
     if (status != DX_OK) return status;
-    if (file.open_to_others) warn(path, "everybody on this machine may read or change the private key; chmod 600 it");
     status = parse_key(out, &file, place, path);
+    if (status == DX_OK && file.open_to_others) warn(path, "everybody on this machine may read or change the private key; chmod 600 it");
     if (status == DX_OK) status = check_key(*out, place, path);
     dx_tls_file_free(&file);
     return status;

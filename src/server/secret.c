@@ -39,6 +39,21 @@ static DX_COLD dx_status refuse_file(dx_diags *diags, const char *path, const ch
     return DX_INVALID;
 }
 
+// It is the first file made beside the store, so what is wrong is often the store's folder.
+static DX_COLD dx_status refuse_to_make(dx_diags *diags, const char *path, int failure) {
+    switch (failure) {
+    case ENOENT:
+        return refuse_file(diags, path, "can't be made: its folder does not exist", "make the folder; server.store says where it is");
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return refuse_file(diags, path, "can't be made: permission is denied",
+                           "let the user that duplex runs as write to the folder, or name another one in server.store");
+    default:
+        return refuse_file(diags, path, "can't be made", strerror(failure));
+    }
+}
+
 static bool write_whole(int file, const char *text, size_t size) {
     while (size) {
         ssize_t written = write(file, text, size);
@@ -116,7 +131,7 @@ static dx_status obtain_from_file(dx_slice *out, dx_arena *arena, const char *pa
         dx_slice passing = dx_arena_printf(arena, "%s.%016llx", path, (unsigned long long)number);
         if (!passing.data) return DX_NO_MEMORY;
         int failure = make_file(path, passing.data);
-        if (failure && failure != EEXIST) return refuse_file(diags, path, "can't be made", strerror(failure));
+        if (failure && failure != EEXIST) return refuse_to_make(diags, path, failure);
         file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     }
     if (file < 0) return refuse_file(diags, path, "can't be opened", strerror(errno));

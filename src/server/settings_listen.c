@@ -24,15 +24,13 @@ static bool has_ipv6(void) {
 }
 
 static void complain_address(const listens *l, dx_slice pointer, dx_slice text) {
-    if (l->r->options->listen)
-        dx_diags_add(l->r->diags, DX_INVALID, (dx_slice){NULL, 0},
-                     "--listen takes HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, or unix:PATH, not \"%.*s\"",
-                     DX_SLICE_ARG(text));
-    else
-        dx_definition_complain(l->r->definition, l->r->diags, pointer,
-                               "expected HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, *:PORT, unix:PATH or "
-                               "systemd:NAME, found \"%.*s\"",
-                               DX_SLICE_ARG(text));
+    static const char wanted[] = "HOST:PORT with an IP address or \"localhost\" and a port from 0 to 65535, *:PORT";
+    dx_diag *diag = l->r->options->listen
+                        ? dx_diags_add(l->r->diags, DX_INVALID, (dx_slice){NULL, 0}, "--listen takes %s, or unix:PATH, not \"%.*s\"",
+                                       wanted, DX_SLICE_ARG(text))
+                        : dx_definition_complain(l->r->definition, l->r->diags, pointer,
+                                                 "expected %s, unix:PATH or systemd:NAME, found \"%.*s\"", wanted, DX_SLICE_ARG(text));
+    if (diag) diag->suggestion = DX_SLICE("names are not looked up; \"*:8080\" is every interface, \"127.0.0.1:8080\" this machine alone");
 }
 
 static dx_status add(listens *l, dx_listen_setting like, const char *address) {
