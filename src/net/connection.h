@@ -96,7 +96,7 @@ struct dx_connection {
     bool broken : 1;     // to be destroyed on leaving
     bool unsendable : 1; // output was lost
     bool gated : 1;      // counted by the listener's gate, by `address`
-    bool newcomer : 1;   // accepted when the listener was closing already
+    bool newcomer : 1;   // accepted when the listener was closing already, or still opening when it began to
     bool lingering : 1;  // our side is ended; input is thrown away
     bool duplex : 1;     // the protocol's: input comes, and `advance` is called, while output waits for the peer, too
     bool fetching : 1;   // output waits for the file's bytes since `fetch_since`

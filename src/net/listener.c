@@ -368,6 +368,7 @@ void dx_listener_drain(dx_listener *listener, dx_drain how, dx_nanos grace, void
     listener->done = done;
     listener->done_ctx = ctx;
     for (dx_doorway *door = listener->doorways; door; door = door->next) close_doorway(door, how == DX_DRAIN_NOW);
+    for (dx_connection *c = listener->busy.first; c; c = c->next) c->newcomer |= c->opening != DX_OPENING_DONE;
     touch_all(&listener->idle);
     touch_all(&listener->busy);
     listener->grace.fire = on_grace_over;

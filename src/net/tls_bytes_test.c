@@ -50,6 +50,22 @@ static void request_that_comes_with_the_end_of_the_handshake_is_answered(void **
     close_client(&c);
 }
 
+// The request comes with the end of the handshake: a stop in the middle of it must not lose it.
+static void handshake_under_way_at_a_stop_is_finished_and_its_request_answered(void **state) {
+    (void)state;
+    client c;
+    open_by_hand(&c, TLS1_3_VERSION);
+    (void)SSL_do_handshake(c.ssl);
+    send_records(&c, SIZE_MAX / 2);
+    assert_true(take_records(&c));
+    server_drain(&s, 20 * DX_SECOND);
+    assert_int_equal(SSL_do_handshake(c.ssl), 1);
+    assert_true(SSL_write(c.ssl, GET("/fixed"), sizeof GET("/fixed") - 1) > 0);
+    send_records(&c, SIZE_MAX / 2);
+    assert_non_null(strstr(await_text(&c, "fixed"), "200 OK"));
+    close_client(&c);
+}
+
 static void body_in_one_burst_of_records_arrives_without_more_to_wake_for_it(void **state) {
     (void)state;
     static const size_t sizes[] = {16384, 65536, 65537, 300000};
@@ -378,6 +394,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         usual(records_split_at_every_byte_arrive),
         usual(request_that_comes_with_the_end_of_the_handshake_is_answered),
+        usual(handshake_under_way_at_a_stop_is_finished_and_its_request_answered),
         usual(body_in_one_burst_of_records_arrives_without_more_to_wake_for_it),
         usual(many_small_records_with_many_requests_are_all_answered),
         usual(large_answers_arrive_whole_also_where_the_peer_takes_little),
