@@ -134,6 +134,7 @@ static dx_status open_one(dx_sockets *sockets, const dx_listen_setting *listen, 
     dx_host_socket row = {.fd = fd, .taken = -1, .nth = nth, .worker = worker, .fresh = true, .foreign = first && first->foreign};
     status = add_row(sockets, &row, dx_slice_str(listen->address));
     if (status != DX_OK) (void)close(fd);
+    if (status != DX_OK && !first) dx_socket_remove(listen->address);
     return status;
 }
 

@@ -136,8 +136,8 @@ def robot_status(server):
 
 def asked_for(server):
     """The authorities that a client's certificate may be of."""
-    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.ports[1]}"], stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=60)
+    words = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.ports[1]}"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     return b"CN = clients" in done.stdout or b"CN=clients" in done.stdout
 
 
