@@ -234,9 +234,10 @@ void dx_http2_end_last(dx_http2 *h);
 void dx_http2_guard_init(dx_http2 *h);
 // A frame's header has come. False: the peer has gone too far.
 bool dx_http2_guard_frame(dx_http2 *h, const nghttp2_frame_hd *frame);
-void dx_http2_guard_request(dx_http2 *h); // a request has begun
-void dx_http2_guard_data(dx_http2 *h);    // a frame of content was sent or came
-void dx_http2_guard_answer(dx_http2 *h);  // a response was sent whole
-bool dx_http2_guard_reset(dx_http2 *h);   // a stream was for nothing; false: one too many
+void dx_http2_guard_request(dx_http2 *h);                           // a request has begun
+void dx_http2_guard_data(dx_http2 *h);                              // a frame of content was sent or came
+void dx_http2_guard_padded(dx_http2 *h, const nghttp2_data *frame); // DATA with padding has come whole
+void dx_http2_guard_answer(dx_http2 *h);                            // a response was sent whole
+bool dx_http2_guard_reset(dx_http2 *h);                             // a stream was for nothing; false: one too many
 
 #endif

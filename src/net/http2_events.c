@@ -291,6 +291,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         on_headers(h, frame);
         break;
     case NGHTTP2_DATA:
+        if (frame->hd.flags & NGHTTP2_FLAG_PADDED) dx_http2_guard_padded(h, &frame->data);
         if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) break;
         st = find(h, frame->hd.stream_id);
         if (st) end_request(st);
@@ -307,6 +308,12 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     }
     return 0;
+}
+
+// A frame of a kind that we do not know, ALTSVC and the like among them: the guard has counted it, and nothing becomes of it.
+static int skip_extension(nghttp2_session *session, void **payload, const nghttp2_frame_hd *frame, void *context) {
+    (void)session, (void)payload, (void)frame, (void)context;
+    return NGHTTP2_ERR_CANCEL;
 }
 
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *context) {
@@ -331,6 +338,7 @@ void dx_http2_set_callbacks(nghttp2_session_callbacks *callbacks) {
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, skip_extension);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);

@@ -35,12 +35,19 @@ static bool take(dx_http2_allowance *allowance, dx_nanos now) {
     return true;
 }
 
+// Behind a stream's end, nghttp2 decodes a head and forgets it: nobody would hear of it.
+static bool is_forgotten(const dx_http2 *h, int32_t id) {
+    return id <= nghttp2_session_get_last_proc_stream_id(h->session) && !nghttp2_session_get_stream_user_data(h->session, id);
+}
+
 bool dx_http2_guard_frame(dx_http2 *h, const nghttp2_frame_hd *frame) {
     switch (frame->type) {
     case NGHTTP2_HEADERS:
-        return true;
+        return !is_forgotten(h, frame->stream_id) || take(&h->controls, dx_http2_now(h));
     case NGHTTP2_DATA:
-        if (frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM)) return take(&h->controls, dx_http2_now(h));
+        // Whether there is more than padding shows when the frame is whole (dx_http2_guard_padded).
+        if (frame->flags & NGHTTP2_FLAG_PADDED || (frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM)))
+            return take(&h->controls, dx_http2_now(h));
         dx_http2_guard_data(h);
         return true;
     case NGHTTP2_RST_STREAM:
@@ -56,6 +63,10 @@ void dx_http2_guard_request(dx_http2 *h) {
 
 void dx_http2_guard_data(dx_http2 *h) {
     give(&h->controls, CONTROLS_A_DATA);
+}
+
+void dx_http2_guard_padded(dx_http2 *h, const nghttp2_data *frame) {
+    if (frame->hd.length > frame->padlen) dx_http2_guard_data(h);
 }
 
 void dx_http2_guard_answer(dx_http2 *h) {

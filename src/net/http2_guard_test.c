@@ -69,8 +69,15 @@ typedef struct frame {
 static void frames_that_bring_nothing_have_an_allowance(void **state) {
     (void)state;
     static const frame frames[] = {
-        {NGHTTP2_PING, 0, 0, "12345678", 8},          {NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "12345678", 8}, {NGHTTP2_SETTINGS, 0, 0, "", 0},
-        {NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\0\0\1", 4}, {NGHTTP2_PRIORITY, 0, 7, "\0\0\0\0\1", 5},          {NGHTTP2_DATA, 0, 1, "", 0},
+        {NGHTTP2_PING, 0, 0, "12345678", 8},
+        {NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "12345678", 8},
+        {NGHTTP2_SETTINGS, 0, 0, "", 0},
+        {NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\0\0\1", 4},
+        {NGHTTP2_PRIORITY, 0, 7, "\0\0\0\0\1", 5},
+        {NGHTTP2_DATA, 0, 1, "", 0},
+        {NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, "\2\0\0", 3},
+        {0xbb, 0, 0, "x", 1},
+        {NGHTTP2_ALTSVC, 0, 0, "\0\0", 2},
     };
     dx_http_limits limits = with();
     for (size_t i = 0; i < DX_COUNT_OF(frames); i++) {
@@ -88,6 +95,30 @@ static void frames_that_bring_nothing_have_an_allowance(void **state) {
         assert_int_equal(s.actors[0].aborts, 1);
         close_stage();
     }
+}
+
+static void heads_on_streams_passed_by_have_an_allowance(void **state) {
+    (void)state;
+    dx_http_limits limits = with();
+    open_with(&limits);
+    c.raw = true;
+    client_headers(&c, 5, POST, NGHTTP2_FLAG_END_HEADERS);
+    for (uint32_t n = 0; n < limits.controls + 5; n++) client_headers(&c, 3, POST, NGHTTP2_FLAG_END_HEADERS);
+    client_await_goaway(&c, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_int_equal(s.begun, 1);
+    close_stage();
+}
+
+static void padded_content_is_content(void **state) {
+    (void)state;
+    dx_http_limits limits = with();
+    open_with(&limits);
+    c.raw = true;
+    client_headers(&c, 1, POST, NGHTTP2_FLAG_END_HEADERS);
+    for (uint32_t n = 0; n < 3 * limits.controls; n++) client_frame(&c, NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, "\1x\0", 3);
+    client_settle(&c);
+    assert_int_equal(c.frames[NGHTTP2_GOAWAY], 0);
+    close_stage();
 }
 
 static void honest_traffic_refills_the_allowance(void **state) {
@@ -506,6 +537,8 @@ static void a_reset_is_seen_while_output_waits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_that_bring_nothing_have_an_allowance),
+        cmocka_unit_test(heads_on_streams_passed_by_have_an_allowance),
+        cmocka_unit_test(padded_content_is_content),
         cmocka_unit_test(honest_traffic_refills_the_allowance),
         cmocka_unit_test(acknowledgements_do_not_pile_up),
         cmocka_unit_test(resets_by_the_peer_have_an_allowance),

@@ -87,6 +87,9 @@ static void set_options(nghttp2_option *option) {
     nghttp2_option_set_max_outbound_ack(option, DX_HTTP2_ACKS_CAP);
     nghttp2_option_set_max_continuations(option, DX_HTTP2_CONTINUATIONS_CAP);
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX / 2, UINT64_MAX / 2); // ours is the guard's
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++) {         // else they would pass the guard by
+        nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+    }
 }
 
 static dx_http2_shared *create(void) {

@@ -174,6 +174,22 @@ class Raw:
             pass
         return not self.data
 
+    def frames(self):
+        """Of HTTP/2, as they come: (type, flags, stream, payload)."""
+        while head := self.take(9):
+            payload = self.take(int.from_bytes(head[:3], "big"))
+            if payload is None:
+                return
+            yield head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload
+
+    def farewell(self):
+        """The error of the GOAWAY with which the server ends the connection; None: it ended without a word."""
+        error = None
+        for kind, _, _, payload in self.frames():
+            if kind == GOAWAY:
+                error = h2.errors.ErrorCodes(int.from_bytes(payload[4:8], "big")).name
+        return error
+
     def reset(self):
         """Goes without a word: RST instead of FIN, and no close_notify."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -271,22 +287,6 @@ class Two(Raw):
         if isinstance(event, h2.events.ResponseReceived):
             return int(dict(event.headers)[":status"])
         return None if event is None else h2.errors.ErrorCodes(event.error_code).name
-
-    def frames(self):
-        """Frames as they come, when python3-h2 would refuse to go on: (type, flags, stream, payload)."""
-        while head := self.take(9):
-            payload = self.take(int.from_bytes(head[:3], "big"))
-            if payload is None:
-                return
-            yield head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload
-
-    def farewell(self):
-        """The error of the GOAWAY with which the server ends the connection; None: it ended without a word."""
-        error = None
-        for kind, _, _, payload in self.frames():
-            if kind == GOAWAY:
-                error = h2.errors.ErrorCodes(int.from_bytes(payload[4:8], "big")).name
-        return error
 
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
