@@ -114,10 +114,12 @@ static bool pump(dx_http2 *h) {
         if (size <= 0) break;
         h->turn_bytes += (uint32_t)size;
         dx_slice bytes = dx_slice_of((const char *)frame, (size_t)size);
-        if (frame[3] == NGHTTP2_HEADERS) // one whole frame, as heads of nghttp2's are short
+        if (frame[3] == NGHTTP2_HEADERS) { // one whole frame, as heads of nghttp2's are short
             dx_http2_head_put(h, bytes);
-        else
+        } else {
+            h->head_out = NULL; // told of behind the last frame of long trailers
             dx_connection_put(c, bytes);
+        }
     }
     if (DX_UNLIKELY(h->error && !h->over && !c->broken)) {
         fail(h, 0);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "net/http2.h"
 #include "net/listener.h"
 #include "net/test_http2_client.h"
 
@@ -221,6 +222,29 @@ static void a_response_in_pieces_has_trailers(void **state) {
     client_await(&c, &c.closed, 1);
     assert_int_equal(a->body.size, 7);
     assert_string_equal(a->trailers, "x-sum: 7\n");
+    close_stage();
+}
+
+// They take more than one frame, and nghttp2 tells of a head when its last one is out.
+static void large_trailers_go_out(void **state) {
+    (void)state;
+    fill_big();
+    open_stage();
+    dx_field item = {DX_SLICE_INIT("x-large"), dx_slice_of(big, 20000), DX_FIELD_OTHER};
+    const dx_fields trailers = {&item, 1, 1};
+    for (size_t i = 0; i < 2; i++) {
+        answer *a = client_get(&c, "/");
+        client_settle(&c);
+        dx_stream_begin(s.actors[i].stream, &(dx_response_head){.status = 200});
+        dx_stream_trailers(s.actors[i].stream, &trailers);
+        dx_stream_finish(s.actors[i].stream);
+        client_await(&c, &c.closed, i + 1);
+        assert_int_equal(a->status, 200);
+        assert_non_null(strstr(a->trailers, "x-large: "));
+        client_settle(&c);
+        assert_int_equal(s.actors[i].closes, 1);
+        assert_null(dx_http2_of(s.listener->idle.first)->head_out);
+    }
     close_stage();
 }
 
@@ -727,6 +751,7 @@ int main(void) {
         cmocka_unit_test(a_large_head_goes_out),
         cmocka_unit_test(a_file_is_sent),
         cmocka_unit_test(a_response_in_pieces_has_trailers),
+        cmocka_unit_test(large_trailers_go_out),
         cmocka_unit_test(a_writer_waits_for_the_peers_window),
         cmocka_unit_test(a_body_waits_for_its_owner_and_holds_nobody_else),
         cmocka_unit_test(trailers_of_a_request_come_before_its_end),
