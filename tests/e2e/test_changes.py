@@ -11,6 +11,7 @@ import time
 import pytest
 import requests
 
+from browser import browser  # noqa: F401 (a fixture)
 from servers import BINARY, Client, login, member, problem, register, serve  # noqa: F401 (serve: a fixture)
 
 TIMEOUT = 30
@@ -366,3 +367,22 @@ def test_a_new_definition_sends_clients_back_to_where_they_were(serve):
     others = Stream(server, name="others")
     Client(server).post("/api/v1/others", json={"title": "new"})
     assert others.next()[1]["row"]["title"] == "new"
+
+
+def test_a_browser_follows_changes_and_comes_back_by_itself(serve, browser):
+    server = serve(definition())
+    client = Client(server)
+    browser.go(server.url + "/docs")  # a page of the same origin
+    browser.evaluate("""new Promise((done) => {
+      window.seen = [];
+      const note = (event) => { window.seen.push([event.type, event.lastEventId, event.data && JSON.parse(event.data).row.title]); document.body.dataset.seen = window.seen.length; };
+      window.changes = new EventSource('/api/v1/items/changes');
+      for (const name of ['create', 'update']) window.changes.addEventListener(name, note);
+      window.changes.onopen = () => done(true);
+    })""")
+    assert client.post("/api/v1/items", json={"title": "one"}).status_code == 201
+    assert browser.wait("window.seen.length >= 1 && window.seen[0][2]") == "one"
+    server.process.send_signal(signal.SIGHUP)  # the stream ends in order some time after this, and the browser comes again with the id that it has
+    browser.evaluate("new Promise((done) => { window.changes.onopen = () => done(true); })")
+    assert client.patch("/api/v1/items/1", json={"title": "two"}, headers={"content-type": "application/merge-patch+json"}).status_code == 200
+    assert browser.wait("window.seen.length >= 2 && JSON.stringify(window.seen.map((each) => [each[0], each[2]]))") == '[["create","one"],["update","two"]]'

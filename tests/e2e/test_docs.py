@@ -33,10 +33,18 @@ def test_examples_in_the_documents_are_valid_json_and_definitions_are_accepted(b
     assert done.returncode == 0, done.stderr
 
 
+def anchors(page):
+    """Of its headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ +(.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_links_between_the_documents_lead_somewhere():
     for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "src" / "README.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+            leads_to = page.parent / target if target else page
+            assert leads_to.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in anchors(leads_to), f"{page.name} links to {target}#{anchor}"
 
 
 def test_every_endpoint_path_of_the_example_is_in_its_openapi_document():
