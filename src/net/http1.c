@@ -39,7 +39,8 @@ void dx_http1_answered(dx_http1 *h, dx_stream *stream) {
     h->stream = NULL;
     h->discarded = 0;
     if (c->finish) return; // refused
-    if (!h->reading_body)
+    bool whole = !h->reading_body || (!h->parser.chunked && h->parser.left == 0); // or the parser has only to say so
+    if (!h->reading_body || (whole && h->close))
         request_done(h);
     else if (h->close)
         c->finish = DX_FINISH_LINGER;

@@ -370,6 +370,14 @@ static ssize_t outcome(dx_tls_session *s, size_t told) {
     return -1;
 }
 
+// Our last word of TLS, which a response that ends the connection takes along.
+static void seal_end(dx_tls_session *s) {
+    if (s->ended || !s->open || s->fault) return;
+    s->ended = true;
+    (void)SSL_shutdown(s->ssl); // only sends: the peer's close_notify is found by reading
+    ERR_clear_error();
+}
+
 static ssize_t tls_send(dx_connection *c, const dx_slice *pieces, unsigned count) {
     dx_tls_session *s = enter(c);
     run r = {pieces, count, 0};
@@ -384,6 +392,7 @@ static ssize_t tls_send(dx_connection *c, const dx_slice *pieces, unsigned count
     if (dx_loop_now(s->loop) - s->rested > PAUSE) s->burst = 0;
     while (r.count && told < SEND_MOST && !s->fault) {
         size_t sealed = seal(s, &r, SEND_MOST);
+        if (!r.count && c->finish == DX_FINISH_CLOSE && !c->file) seal_end(s);
         size_t taken = flush(s);
         if (!queued(s) && !s->fault) {
             told += sealed;
@@ -399,11 +408,9 @@ static ssize_t tls_send(dx_connection *c, const dx_slice *pieces, unsigned count
 // --- the end ----------------------------------------------------------------------------------------------------------------
 
 static void say_end(dx_tls_session *s) {
-    if (s->ended || !s->open || s->fault || queued(s)) return;
-    s->ended = true;
-    (void)SSL_shutdown(s->ssl); // only sends: the peer's close_notify is found by reading
+    if (queued(s)) return;
+    seal_end(s);
     (void)flush(s);
-    ERR_clear_error();
 }
 
 static int tls_end(dx_connection *c) {
