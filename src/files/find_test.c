@@ -1,5 +1,5 @@
 // Finding files below a folder: nothing leads out of it, siblings and indexes are chosen right, tags and conditions say what they should.
-#include "files/parts.h"
+#include "files/place.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -283,6 +283,37 @@ static void ranges_count_only_when_if_range_holds(void **state) {
     }
 }
 
+// As where the file system has no unnamed files: O_EXCL is what makes this one impossible to name.
+static void a_file_that_cannot_be_named_is_copied_to_its_place(void **state) {
+    static const char *const texts[] = {"first", "second, and longer"};
+    fixture *f = *state;
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    dx_exchange x = {.arena = f->arena, .request = {.method = DX_PUT}};
+    dx_guard guard = {&x, true};
+    char path[] = "sub/new.txt";
+    dx_place place;
+    f->mount.lock = &lock;
+    assert_int_equal(dx_place_find(&place, &f->mount, path, false), DX_OK);
+    for (size_t i = 0; i < DX_COUNT_OF(texts); i++) {
+        struct stat stat;
+        bool created;
+        int file = open(f->folder, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+        assert_int_equal(write(file, texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
+        assert_int_equal(dx_place_put(&f->mount, &place, &guard, file, &created, &stat), DX_OK);
+        assert_int_equal(created, i == 0);
+        assert_int_equal(stat.st_mode & 0777, 0644);
+        assert_text(f, "sub/new.txt", NULL, texts[i]);
+        guard.replace = false;
+        assert_int_equal(dx_place_put(&f->mount, &place, &guard, file, &created, &stat), DX_ALREADY_EXISTS);
+        guard.replace = true;
+        assert_int_equal(close(file), 0);
+    }
+    dx_place_leave(&place);
+    char command[128]; // nothing but the two files
+    snprintf(command, sizeof command, "test $(ls -A '%s/public/sub' | wc -l) = 2", f->folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -297,6 +328,7 @@ int main(void) {
         TEST(a_tag_changes_with_the_file_and_the_coding),
         TEST(conditions_follow_the_rfc),
         TEST(ranges_count_only_when_if_range_holds),
+        TEST(a_file_that_cannot_be_named_is_copied_to_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

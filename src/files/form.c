@@ -9,7 +9,6 @@
 #include "exchange/form.h"
 #include "files/place.h"
 
-#define FILE_MODE 0644
 #define FILES_CAP 100
 #define NAME_CAP  255
 
@@ -54,14 +53,7 @@ static bool submit(posting *p, void (*work)(dx_work *work), void (*done)(dx_work
 // --- writing ---------------------------------------------------------------------------------------------------------------
 
 static dx_status put_one(posting *p, received *file) {
-    int fd = dx_spool_file(file->part->file);
-    int empty = fd < 0 ? openat(p->place.folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE) : -1;
-    if (fd < 0 && empty < 0) return dx_place_status(errno);
-    if (fd < 0) fd = empty;
-    dx_status status = fchmod(fd, FILE_MODE) == 0 ? dx_place_put(p->mount, &file->place, &p->guard, fd, &file->created, &file->stat)
-                                                  : dx_place_status(errno);
-    if (empty >= 0) (void)close(empty);
-    return status;
+    return dx_place_put(p->mount, &file->place, &p->guard, dx_spool_file(file->part->file), &file->created, &file->stat);
 }
 
 static dx_status check_one(posting *p, received *file) {

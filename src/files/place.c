@@ -12,6 +12,8 @@
 #include "base/random.h"
 
 #define FOLDER_MODE 0755
+#define FILE_MODE   0644
+#define COPY_SIZE   (64u << 10)
 #define NAME_SIZE   40
 #define TRIES       8
 
@@ -102,6 +104,17 @@ static void passing_name(char out[NAME_SIZE]) {
     (void)snprintf(out, NAME_SIZE, ".upload-%016llx", (unsigned long long)random);
 }
 
+static int move(const dx_place *place, const char *passing, bool exists) {
+    int moved = exists ? renameat(place->folder, passing, place->folder, place->name)
+                       : renameat2(place->folder, passing, place->folder, place->name, RENAME_NOREPLACE);
+    if (moved != 0 && !exists && errno == EINVAL) moved = renameat(place->folder, passing, place->folder, place->name); // NFS
+    if (moved == 0) return 0;
+    int error = errno;
+    (void)unlinkat(place->folder, passing, 0);
+    errno = error;
+    return -1;
+}
+
 // A file without a name can't take the place of another one at once: it gets a passing name first.
 static int name_file(const dx_place *place, int file, bool exists) {
     char from[32], passing[NAME_SIZE];
@@ -109,15 +122,37 @@ static int name_file(const dx_place *place, int file, bool exists) {
     if (!exists) return linkat(AT_FDCWD, from, place->folder, place->name, AT_SYMLINK_FOLLOW);
     for (int i = 0; i < TRIES; i++) {
         passing_name(passing);
-        if (linkat(AT_FDCWD, from, place->folder, passing, AT_SYMLINK_FOLLOW) == 0) {
-            if (renameat(place->folder, passing, place->folder, place->name) == 0) return 0;
-            int error = errno;
-            (void)unlinkat(place->folder, passing, 0);
-            errno = error;
-            return -1;
-        }
+        if (linkat(AT_FDCWD, from, place->folder, passing, AT_SYMLINK_FOLLOW) == 0) return move(place, passing, true);
         if (errno != EEXIST) return -1;
     }
+    return -1;
+}
+
+static bool copy(int from, int to) {
+    char bytes[COPY_SIZE];
+    for (off_t at = 0;;) {
+        ssize_t got = pread(from, bytes, sizeof bytes, at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return got == 0;
+        for (ssize_t done = 0; done < got;) {
+            ssize_t written = pwrite(to, bytes + done, (size_t)(got - done), at + done);
+            if (written < 0 && errno != EINTR) return false;
+            if (written > 0) done += written;
+        }
+        at += got;
+    }
+}
+
+// A copy under a passing name, on the disk; its descriptor, or -1.
+static int copy_beside(const dx_place *place, int file, char passing[NAME_SIZE]) {
+    passing_name(passing);
+    int made = openat(place->folder, passing, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    if (made < 0) return -1;
+    if ((file < 0 || copy(file, made)) && fchmod(made, FILE_MODE) == 0 && fsync(made) == 0) return made;
+    int error = errno;
+    (void)close(made);
+    (void)unlinkat(place->folder, passing, 0);
+    errno = error;
     return -1;
 }
 
@@ -130,17 +165,47 @@ static dx_status sync_folder(const dx_place *place) {
     return status;
 }
 
-dx_status dx_place_put(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
-    bool exists;
-    if (fsync(file) != 0) return dx_place_status(errno);
+// Checks and changes, as one. `passing`: the copy's name; NULL: the file itself gets the name.
+static dx_status take_place(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, const char *passing,
+                            bool *created) {
+    bool exists = false;
     pthread_mutex_lock(mount->lock);
     dx_status status = dx_place_check(place, guard, &exists, NULL);
-    if (status == DX_OK && name_file(place, file, exists) != 0) status = errno == EEXIST ? DX_ALREADY_EXISTS : dx_place_status(errno);
+    if (status != DX_OK) {
+        if (passing) (void)unlinkat(place->folder, passing, 0);
+    } else if ((passing ? move(place, passing, exists) : name_file(place, file, exists)) != 0) {
+        status = errno == EEXIST ? DX_ALREADY_EXISTS : dx_place_status(errno);
+    }
     pthread_mutex_unlock(mount->lock);
-    if (status != DX_OK) return status;
     *created = !exists;
-    if (fstat(file, stat) != 0) return dx_place_status(errno);
-    return sync_folder(place);
+    return status;
+}
+
+static dx_status put_itself(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created,
+                            struct stat *stat) {
+    if (file < 0) return DX_NOT_FOUND;
+    if (fchmod(file, FILE_MODE) != 0 || fsync(file) != 0) return dx_place_status(errno);
+    dx_status status = take_place(mount, place, guard, file, NULL, created);
+    return status == DX_OK && fstat(file, stat) != 0 ? dx_place_status(errno) : status;
+}
+
+static dx_status put_copy(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
+    char passing[NAME_SIZE];
+    int made = copy_beside(place, file, passing);
+    if (made < 0) return dx_place_status(errno);
+    dx_status status = take_place(mount, place, guard, made, passing, created);
+    if (status == DX_OK && fstat(made, stat) != 0) status = dx_place_status(errno);
+    (void)close(made);
+    return status;
+}
+
+dx_status dx_place_put(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
+    int empty = file < 0 ? openat(place->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE) : -1;
+    dx_status status = put_itself(mount, place, guard, file < 0 ? empty : file, created, stat);
+    if (status == DX_NOT_FOUND) // the file system has no unnamed files, or they can't be named
+        status = put_copy(mount, place, guard, file, created, stat);
+    if (empty >= 0) (void)close(empty);
+    return status == DX_OK ? sync_folder(place) : status;
 }
 
 dx_status dx_place_remove(const dx_mount *mount, const dx_place *place, const dx_guard *guard) {

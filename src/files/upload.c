@@ -8,8 +8,6 @@
 #include "exchange/spool.h"
 #include "files/place.h"
 
-#define FILE_MODE 0644
-
 typedef struct upload {
     dx_work work;
     dx_exchange *x;
@@ -55,17 +53,7 @@ static bool submit(upload *u, void (*work)(dx_work *work), void (*done)(dx_work 
 
 static void put_off_loop(dx_work *work) {
     upload *u = DX_CONTAINER_OF(work, upload, work);
-    int file = dx_spool_file(u->spool);
-    int empty = file < 0 ? openat(u->place.folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE) : -1;
-    if (file < 0 && empty < 0) {
-        u->status = dx_place_status(errno);
-        return;
-    }
-    if (fchmod(file < 0 ? empty : file, FILE_MODE) != 0)
-        u->status = dx_place_status(errno);
-    else
-        u->status = dx_place_put(u->mount, &u->place, &u->guard, file < 0 ? empty : file, &u->created, &u->stat);
-    if (empty >= 0) (void)close(empty);
+    u->status = dx_place_put(u->mount, &u->place, &u->guard, dx_spool_file(u->spool), &u->created, &u->stat);
 }
 
 static dx_status answer_put(upload *u) {
