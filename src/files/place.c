@@ -50,10 +50,23 @@ static int step_into(int folder, const char *name) {
     return (int)syscall(SYS_openat2, folder, name, &how, sizeof how);
 }
 
+// The folder's entries are made to last. An O_PATH descriptor can't be synced.
+static dx_status sync_folder(int folder) {
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return dx_place_status(errno);
+    dx_status status = fsync(fd) == 0 ? DX_OK : dx_place_status(errno);
+    (void)close(fd);
+    return status;
+}
+
 static dx_status descend(int *folder, const char *name, bool make) {
     int next = step_into(*folder, name);
-    if (next < 0 && errno == ENOENT && make && (mkdirat(*folder, name, FOLDER_MODE) == 0 || errno == EEXIST))
+    if (next < 0 && errno == ENOENT && make) {
+        if (mkdirat(*folder, name, FOLDER_MODE) != 0 && errno != EEXIST) return dx_place_status(errno);
+        dx_status status = sync_folder(*folder); // a file that lasts must have a path that does
+        if (status != DX_OK) return status;
         next = step_into(*folder, name);
+    }
     if (next < 0) return dx_place_status(errno);
     (void)close(*folder);
     *folder = next;
@@ -156,15 +169,6 @@ static int copy_beside(const dx_place *place, int file, char passing[NAME_SIZE])
     return -1;
 }
 
-// The folder's entry is made to last. An O_PATH descriptor can't be synced.
-static dx_status sync_folder(const dx_place *place) {
-    int fd = openat(place->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return dx_place_status(errno);
-    dx_status status = fsync(fd) == 0 ? DX_OK : dx_place_status(errno);
-    (void)close(fd);
-    return status;
-}
-
 // Checks and changes, as one. `passing`: the copy's name; NULL: the file itself gets the name.
 static dx_status take_place(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, const char *passing,
                             bool *created) {
@@ -205,7 +209,7 @@ dx_status dx_place_put(const dx_mount *mount, const dx_place *place, const dx_gu
     if (status == DX_NOT_FOUND) // the file system has no unnamed files, or they can't be named
         status = put_copy(mount, place, guard, file, created, stat);
     if (empty >= 0) (void)close(empty);
-    return status == DX_OK ? sync_folder(place) : status;
+    return status == DX_OK ? sync_folder(place->folder) : status;
 }
 
 dx_status dx_place_remove(const dx_mount *mount, const dx_place *place, const dx_guard *guard) {
@@ -215,5 +219,5 @@ dx_status dx_place_remove(const dx_mount *mount, const dx_place *place, const dx
     if (status == DX_OK && !exists) status = DX_NOT_FOUND;
     if (status == DX_OK && unlinkat(place->folder, place->name, 0) != 0) status = dx_place_status(errno);
     pthread_mutex_unlock(mount->lock);
-    return status == DX_OK ? sync_folder(place) : status;
+    return status == DX_OK ? sync_folder(place->folder) : status;
 }
