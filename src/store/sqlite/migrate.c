@@ -17,14 +17,21 @@ static dx_status exec(dx_migration *migration, dx_buffer *sql) {
 
 // --- what is there -----------------------------------------------------------------------------------------------------------
 
+// The column's text, copied; no column that is read here is NULL.
+static dx_status take_text(dx_slice *out, dx_migration *migration, sqlite3_stmt *stmt, int column) {
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    if (!text) return DX_NO_MEMORY;
+    *out = dx_arena_copy(migration->arena, dx_slice_of(text, (size_t)sqlite3_column_bytes(stmt, column)));
+    return out->data ? DX_OK : DX_NO_MEMORY;
+}
+
 static dx_status put_stored(dx_migration *migration, sqlite3_stmt *stmt) {
     dx_slice *json = DX_ARENA_NEW(migration->arena, dx_slice);
     if (!json) return DX_NO_MEMORY;
     dx_slice text[2];
     for (int i = 0; i < 2; i++) {
-        dx_slice from = dx_slice_of((const char *)sqlite3_column_text(stmt, i), (size_t)sqlite3_column_bytes(stmt, i));
-        text[i] = dx_arena_copy(migration->arena, from);
-        if (!text[i].data) return DX_NO_MEMORY;
+        dx_status status = take_text(&text[i], migration, stmt, i);
+        if (status) return status;
     }
     *json = text[1];
     return dx_map_put(&migration->stored, text[0], json);
@@ -207,9 +214,9 @@ static dx_status load_names(dx_migration *migration, dx_map *names) {
             code = step;
             break;
         }
-        dx_slice name = dx_slice_of((const char *)sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
-        dx_slice copy = dx_arena_copy(migration->arena, name);
-        status = copy.data ? dx_map_put(names, copy, names) : DX_NO_MEMORY;
+        dx_slice name;
+        status = take_text(&name, migration, stmt, 0);
+        if (!status) status = dx_map_put(names, name, names);
     }
     (void)sqlite3_finalize(stmt);
     if (status || code == SQLITE_DONE) return status;
