@@ -2,6 +2,7 @@
 #include "host/toy_server.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "host/control_name.h"
 
 static void listening(void *ctx, const char *url) {
     toy *t = ctx;
@@ -66,6 +69,43 @@ void toy_stop(toy *t) {
     toy_signal(t);
     toy_join(t);
     toy_clean(t);
+}
+
+// --- reloads -----------------------------------------------------------------------------------------------------------------
+
+int toy_begin_reload(const toy *t) {
+    static const char words[] = "{\"do\":\"reload\"}\n";
+    char name[DX_CONTROL_NAME_CAP];
+    struct sockaddr_un address;
+    assert_true(dx_control_name(name, t->path, (unsigned)geteuid(), (long)getpid()));
+    socklen_t size = dx_control_address(&address, name, strlen(name));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, size), 0);
+    (void)!send(fd, words, sizeof words - 1, MSG_NOSIGNAL); // without memory to listen, it has closed already
+    return fd;
+}
+
+bool toy_end_reload(int fd) {
+    char text[4096];
+    size_t size = 0;
+    for (ssize_t got; size < sizeof text - 1 && (got = recv(fd, text + size, sizeof text - 1 - size, 0)) > 0;) size += (size_t)got;
+    text[size] = '\0';
+    close(fd);
+    return strstr(text, "\"ok\":true") != NULL;
+}
+
+bool toy_reload(const toy *t) {
+    return toy_end_reload(toy_begin_reload(t));
+}
+
+unsigned toy_descriptors(void) {
+    unsigned count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder)) count++;
+    closedir(folder);
+    return count;
 }
 
 // --- a client

@@ -17,6 +17,13 @@ void toy_signal(toy *t);                            // SIGTERM
 void toy_join(toy *t);                              // until the server has stopped
 void toy_stop(toy *t);                              // both, and cleans up
 
+// By the control socket and by hand: whoever makes the server's memory fail must not need any. Whether it was done; false, too, when there
+// was no memory for an answer.
+bool toy_reload(const toy *t);
+int toy_begin_reload(const toy *t);
+bool toy_end_reload(int connection);
+unsigned toy_descriptors(void); // that are open in this process
+
 bool toy_accepts(const toy *t); // a connection
 int toy_connect(const toy *t);
 void toy_send(int client, const char *text, size_t size);
