@@ -178,7 +178,7 @@ static int read_file(const cert *c, const char *path, dx_buffer *out) {
 }
 
 static int show(cert *c) {
-    dx_buffer pem, text;
+    dx_buffer pem = {0}, text;
     if (c->count != 1) return dx_usage_error(&dx_cmd_cert, "expected one file, found %zu", c->count);
     int result = read_file(c, c->words[0], &pem);
     if (result != DX_EXIT_OK) return result;

@@ -138,7 +138,9 @@ static void on_timer(dx_timer *timer) {
 static void say_retry(dx_sse *stream) {
     uint64_t milliseconds = (uint64_t)(stream->options.retry / DX_MILLISECOND), half = milliseconds / 2;
     dx_buffer_clear(&stream->text);
-    dx_buffer_printf(&stream->text, "retry: %llu\n\n", (unsigned long long)(milliseconds - half / 2 + dx_random_u64() % (half + 1)));
+    DX_BUFFER_LIT(&stream->text, "retry: ");
+    dx_buffer_u64(&stream->text, milliseconds - half / 2 + dx_random_u64() % (half + 1));
+    DX_BUFFER_LIT(&stream->text, "\n\n");
     if (dx_buffer_status(&stream->text) == DX_OK) (void)push(stream, dx_buffer_slice(&stream->text));
 }
 

@@ -144,6 +144,7 @@ static bool find_plain(const dx_search *search, dx_slice path, place *p, bool ca
 bool dx_files_find(const dx_search *search, bool cached_only, dx_file *out) {
     const dx_mount *mount = search->mount;
     place p;
+    p.size = 0;
     *out = (dx_file){.found = DX_FOUND_NOTHING, .fd = -1, .coding = DX_CODING_IDENTITY, .name = search->path};
     if (dx_files_path_allowed(mount, search->path) && !find_plain(search, search->path, &p, cached_only, out)) return false;
     if (out->found == DX_FOUND_NOTHING && search->navigation && mount->fallback.size) {

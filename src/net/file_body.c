@@ -139,6 +139,7 @@ static ssize_t fetch(dx_file_body *file) {
 // --- what is in memory -----------------------------------------------------------------------------------------------------
 
 // Like pread(2), but of pages in memory alone; errno is EAGAIN for others.
+// NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes there
 static ssize_t read_now(const dx_file_body *file, char *to, size_t size, int64_t offset, int flags) {
     struct iovec piece = {to, size};
     ssize_t got;

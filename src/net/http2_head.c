@@ -111,7 +111,7 @@ static dx_status join_cookies(dx_http2_stream *st, uint32_t cookies) {
         if (field.value.size) memcpy(to, field.value.data, field.value.size);
         to += field.value.size;
     }
-    first->value = dx_slice_of(whole, size);
+    if (first) first->value = dx_slice_of(whole, size);
     fields->count = kept;
     return DX_OK;
 }

@@ -138,6 +138,7 @@ static ssize_t look_at_file(dx_http2_stream *st) {
 }
 
 // How much of the body comes next; what it is, send_data says.
+// NOLINTNEXTLINE(readability-non-const-parameter): nghttp2 says the type
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t size, uint32_t *flags, nghttp2_data_source *source,
                          void *context) {
     (void)session, (void)id, (void)to, (void)context;

@@ -22,6 +22,7 @@ const dx_tls_host *dx_tls_host_for(const dx_tls *tls, dx_slice name) {
     return host ? host : &tls->hosts[0];
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says the type
 static int on_name(SSL *ssl, int *alert, void *ctx) {
     const dx_tls *tls = ctx;
     dx_tls_session *session = SSL_get_app_data(ssl);
