@@ -151,6 +151,7 @@ bool dx_files_find(const dx_search *search, bool cached_only, dx_file *out) {
         out->fallback = true;
         out->name = mount->fallback;
         if (!find_plain(search, mount->fallback, &p, cached_only, out)) return false;
+        if (out->found == DX_FOUND_FOLDER) out->found = DX_FOUND_NOTHING; // its "/" would be sent to the path that was asked for
     } else if (out->found == DX_FOUND_FILE && (!search->path.size || search->path.data[search->path.size - 1] == '/')) {
         out->name = mount->index;
     }

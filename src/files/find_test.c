@@ -190,6 +190,8 @@ static void the_fallback_answers_navigations_alone(void **state) {
     assert_int_equal(find(f, "app/route", NULL, false, text, &file), DX_FOUND_NOTHING);
     assert_int_equal(find(f, "a.txt", NULL, true, text, &file), DX_FOUND_FILE);
     assert_false(file.fallback);
+    f->mount.fallback = DX_SLICE("sub");
+    assert_int_equal(find(f, "app/route", NULL, true, text, &file), DX_FOUND_NOTHING);
 }
 
 static void a_pipe_or_a_folder_is_no_file(void **state) {
@@ -287,24 +289,22 @@ static void ranges_count_only_when_if_range_holds(void **state) {
 static void a_file_that_cannot_be_named_is_copied_to_its_place(void **state) {
     static const char *const texts[] = {"first", "second, and longer"};
     fixture *f = *state;
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     dx_exchange x = {.arena = f->arena, .request = {.method = DX_PUT}};
     dx_guard guard = {&x, true};
     char path[] = "sub/new.txt";
     dx_place place;
-    f->mount.lock = &lock;
     assert_int_equal(dx_place_find(&place, &f->mount, path, false), DX_OK);
     for (size_t i = 0; i < DX_COUNT_OF(texts); i++) {
         struct stat stat;
         bool created;
         int file = open(f->folder, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
         assert_int_equal(write(file, texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
-        assert_int_equal(dx_place_put(&f->mount, &place, &guard, file, &created, &stat), DX_OK);
+        assert_int_equal(dx_place_put(&place, &guard, file, &created, &stat), DX_OK);
         assert_int_equal(created, i == 0);
         assert_int_equal(stat.st_mode & 0777, 0644);
         assert_text(f, "sub/new.txt", NULL, texts[i]);
         guard.replace = false;
-        assert_int_equal(dx_place_put(&f->mount, &place, &guard, file, &created, &stat), DX_ALREADY_EXISTS);
+        assert_int_equal(dx_place_put(&place, &guard, file, &created, &stat), DX_ALREADY_EXISTS);
         guard.replace = true;
         assert_int_equal(close(file), 0);
     }

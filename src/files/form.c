@@ -53,7 +53,7 @@ static bool submit(posting *p, void (*work)(dx_work *work), void (*done)(dx_work
 // --- writing ---------------------------------------------------------------------------------------------------------------
 
 static dx_status put_one(posting *p, received *file) {
-    return dx_place_put(p->mount, &file->place, &p->guard, dx_spool_file(file->part->file), &file->created, &file->stat);
+    return dx_place_put(&file->place, &p->guard, dx_spool_file(file->part->file), &file->created, &file->stat);
 }
 
 static dx_status check_one(posting *p, received *file) {

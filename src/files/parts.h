@@ -2,7 +2,6 @@
 #ifndef DX_FILES_PARTS_H
 #define DX_FILES_PARTS_H
 
-#include <pthread.h>
 #include <sys/stat.h>
 
 #include "base/map.h"
@@ -25,8 +24,7 @@ typedef struct dx_mount {
     bool symlinks, hidden, precompressed, uploads, replace;
     dx_access access, upload_access;
     uint64_t upload_cap;
-    pthread_mutex_t *lock; // of writers, from check to change
-    dx_map types;          // extension → const dx_slice *
+    dx_map types; // extension → const dx_slice *
     dx_operation operations[DX_FILES_OPERATIONS], bare;
 } dx_mount;
 

@@ -1,10 +1,11 @@
 // Writing below a mount. The kernel keeps every step inside (openat2(2), one segment at a time, links never followed). Check and change are
-// one under a lock of the mount, so that two writers with the same If-Match can't both succeed.
+// one under a lock, so that two writers with the same If-Match can't both succeed.
 #include "files/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #define FOLDER_MODE 0755
 #define FILE_MODE   0644
 #define COPY_SIZE   (64u << 10)
+#define LOCKS       16 // folders share them
 #define NAME_SIZE   40
 #define TRIES       8
 
@@ -111,6 +113,13 @@ dx_status dx_place_check(const dx_place *place, const dx_guard *guard, bool *fou
     return guard->replace ? DX_OK : DX_ALREADY_EXISTS;
 }
 
+// Who shuts others out while it checks and changes: all that write to the same folder, by whichever mount of whichever snapshot.
+static pthread_mutex_t *lock_of(const dx_place *place) {
+    static pthread_mutex_t locks[LOCKS] = {[0 ... LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER};
+    struct stat folder;
+    return &locks[fstat(place->folder, &folder) == 0 ? folder.st_ino % LOCKS : 0];
+}
+
 static void passing_name(char out[NAME_SIZE]) {
     uint64_t random;
     dx_random_bytes(&random, sizeof random);
@@ -170,54 +179,54 @@ static int copy_beside(const dx_place *place, int file, char passing[NAME_SIZE])
 }
 
 // Checks and changes, as one. `passing`: the copy's name; NULL: the file itself gets the name.
-static dx_status take_place(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, const char *passing,
-                            bool *created) {
+static dx_status take_place(const dx_place *place, const dx_guard *guard, int file, const char *passing, bool *created) {
+    pthread_mutex_t *lock = lock_of(place);
     bool exists = false;
-    pthread_mutex_lock(mount->lock);
+    pthread_mutex_lock(lock);
     dx_status status = dx_place_check(place, guard, &exists, NULL);
     if (status != DX_OK) {
         if (passing) (void)unlinkat(place->folder, passing, 0);
     } else if ((passing ? move(place, passing, exists) : name_file(place, file, exists)) != 0) {
         status = errno == EEXIST ? DX_ALREADY_EXISTS : dx_place_status(errno);
     }
-    pthread_mutex_unlock(mount->lock);
+    pthread_mutex_unlock(lock);
     *created = !exists;
     return status;
 }
 
-static dx_status put_itself(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created,
-                            struct stat *stat) {
+static dx_status put_itself(const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
     if (file < 0) return DX_NOT_FOUND;
     if (fchmod(file, FILE_MODE) != 0 || fsync(file) != 0) return dx_place_status(errno);
-    dx_status status = take_place(mount, place, guard, file, NULL, created);
+    dx_status status = take_place(place, guard, file, NULL, created);
     return status == DX_OK && fstat(file, stat) != 0 ? dx_place_status(errno) : status;
 }
 
-static dx_status put_copy(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
+static dx_status put_copy(const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
     char passing[NAME_SIZE];
     int made = copy_beside(place, file, passing);
     if (made < 0) return dx_place_status(errno);
-    dx_status status = take_place(mount, place, guard, made, passing, created);
+    dx_status status = take_place(place, guard, made, passing, created);
     if (status == DX_OK && fstat(made, stat) != 0) status = dx_place_status(errno);
     (void)close(made);
     return status;
 }
 
-dx_status dx_place_put(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
+dx_status dx_place_put(const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) {
     int empty = file < 0 ? openat(place->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE) : -1;
-    dx_status status = put_itself(mount, place, guard, file < 0 ? empty : file, created, stat);
+    dx_status status = put_itself(place, guard, file < 0 ? empty : file, created, stat);
     if (status == DX_NOT_FOUND) // the file system has no unnamed files, or they can't be named
-        status = put_copy(mount, place, guard, file, created, stat);
+        status = put_copy(place, guard, file, created, stat);
     if (empty >= 0) (void)close(empty);
     return status == DX_OK ? sync_folder(place->folder) : status;
 }
 
-dx_status dx_place_remove(const dx_mount *mount, const dx_place *place, const dx_guard *guard) {
+dx_status dx_place_remove(const dx_place *place, const dx_guard *guard) {
+    pthread_mutex_t *lock = lock_of(place);
     bool exists;
-    pthread_mutex_lock(mount->lock);
+    pthread_mutex_lock(lock);
     dx_status status = dx_place_check(place, guard, &exists, NULL);
     if (status == DX_OK && !exists) status = DX_NOT_FOUND;
     if (status == DX_OK && unlinkat(place->folder, place->name, 0) != 0) status = dx_place_status(errno);
-    pthread_mutex_unlock(mount->lock);
+    pthread_mutex_unlock(lock);
     return status == DX_OK ? sync_folder(place->folder) : status;
 }

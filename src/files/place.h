@@ -24,10 +24,9 @@ void dx_place_leave(dx_place *place);
 // `found`: whether there is a file; NULL: not asked.
 dx_status dx_place_check(const dx_place *place, const dx_guard *guard, bool *found, struct stat *stat) DX_MUST_USE;
 // Gives the unnamed file (-1: an empty one) the name, durably: who opens it sees the old or the new one, whole. The guard is asked again
-// under the mount's lock. `created`: there was none.
-dx_status dx_place_put(const dx_mount *mount, const dx_place *place, const dx_guard *guard, int file, bool *created,
-                       struct stat *stat) DX_MUST_USE;
-dx_status dx_place_remove(const dx_mount *mount, const dx_place *place, const dx_guard *guard) DX_MUST_USE;
+// under the folder's lock. `created`: there was none.
+dx_status dx_place_put(const dx_place *place, const dx_guard *guard, int file, bool *created, struct stat *stat) DX_MUST_USE;
+dx_status dx_place_remove(const dx_place *place, const dx_guard *guard) DX_MUST_USE;
 dx_status dx_place_status(int error); // of an errno
 
 #endif

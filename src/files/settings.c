@@ -56,9 +56,6 @@ static dx_status read_types(dx_mount *mount, yyjson_val *types) {
 static dx_status read_upload(dx_mount *mount, yyjson_val *upload, dx_diags *diags) {
     dx_status status = read_access(mount, &mount->upload_access, yyjson_obj_get(upload, "access"));
     mount->uploads = true;
-    mount->lock = DX_ARENA_NEW(dx_app_arena(mount->app), pthread_mutex_t);
-    if (!mount->lock) return DX_NO_MEMORY;
-    pthread_mutex_init(mount->lock, NULL);
     mount->replace = yyjson_get_bool(yyjson_obj_get(upload, "replace"));
     if (status != DX_OK) return status;
     if (dx_size_read(dx_json_member_slice(upload, "cap"), &mount->upload_cap) && mount->upload_cap) return DX_OK;

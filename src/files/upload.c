@@ -53,7 +53,7 @@ static bool submit(upload *u, void (*work)(dx_work *work), void (*done)(dx_work 
 
 static void put_off_loop(dx_work *work) {
     upload *u = DX_CONTAINER_OF(work, upload, work);
-    u->status = dx_place_put(u->mount, &u->place, &u->guard, dx_spool_file(u->spool), &u->created, &u->stat);
+    u->status = dx_place_put(&u->place, &u->guard, dx_spool_file(u->spool), &u->created, &u->stat);
 }
 
 static dx_status answer_put(upload *u) {
@@ -179,7 +179,7 @@ dx_verdict dx_files_write(const void *conf, dx_exchange *x) {
 static void remove_off_loop(dx_work *work) {
     upload *u = DX_CONTAINER_OF(work, upload, work);
     u->status = dx_place_find(&u->place, u->mount, u->path, false);
-    if (u->status == DX_OK) u->status = dx_place_remove(u->mount, &u->place, &u->guard);
+    if (u->status == DX_OK) u->status = dx_place_remove(&u->place, &u->guard);
 }
 
 static void removed(dx_work *work) {

@@ -251,6 +251,42 @@ def test_of_many_writers_with_one_tag_one_wins(site):
     assert sorted(statuses) == [204] + [412] * 7
 
 
+def test_two_mounts_of_one_folder_let_one_writer_win(tmp_path, serve):
+    (tmp_path / "both").mkdir()
+    mount = {"folder": str(tmp_path / "both"), "access": "public", **UPLOAD}
+    server = serve({"server": {"store": "sqlite:t.db", "workers": 2}, "files": {"/a": mount, "/b": mount}})
+    for _ in range(10):
+        etag = Client(server).put("/a/doc", data=b"0").headers["etag"]
+        statuses = []
+        def write(path):
+            statuses.append(Client(server).put(path, data=b"x", headers={"if-match": etag}).status_code)
+        threads = [threading.Thread(target=write, args=(path,)) for path in ("/a/doc", "/b/doc") * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [204] + [412] * 5
+
+
+def test_an_upload_may_come_compressed(site):
+    server = site(**UPLOAD)
+    client = Client(server)
+    packed = {"content-encoding": "gzip"}
+    text = os.urandom(200000).hex().encode()
+    assert client.put("/static/doc", data=gzip.compress(text), headers=packed).status_code == 201
+    assert (server.files / "doc").read_bytes() == text
+    files = set(os.listdir(server.files))
+    problem(client.put("/static/other", data=gzip.compress(os.urandom(3 * 2**19).hex().encode() + b"x"), headers=packed), 413)  # the cap is of what is stored
+    problem(client.put("/static/other", data=gzip.compress(b"x" * 2**20), headers=packed), 413)  # a bomb
+    problem(client.put("/static/other", data=gzip.compress(os.urandom(100000))[:-5], headers=packed), 400)
+    problem(client.put("/static/other", data=b"no gzip", headers=packed), 400)
+    problem(client.put("/static/other", data=b"x", headers={"content-encoding": "rot13"}), 415)
+    assert set(os.listdir(server.files)) == files
+    form, boundary = b'--b\r\nContent-Disposition: form-data; name="f"; filename="form"\r\n\r\nhello\r\n--b--\r\n', "multipart/form-data; boundary=b"
+    assert client.post("/static/", data=gzip.compress(form), headers={**packed, "content-type": boundary}).status_code == 201
+    assert (server.files / "form").read_bytes() == b"hello"
+
+
 def test_files_over_the_cap_and_half_sent_ones_leave_nothing(site):
     server = site(**UPLOAD)
     client = Client(server)
