@@ -33,8 +33,14 @@ static dx_slice in_words(dx_slice message) {
 static void take_over(dx_definition *definition, const dx_diag *diag) {
     if (dx_definition_is_broken(definition, diag->pointer)) return;
     bool unknown = dx_slice_equal(diag->message, dx_slice_str(DX_SCHEMA_UNKNOWN_FIELD));
-    dx_diag *told = dx_definition_refuse(definition, diag->pointer, unknown, "%.*s", DX_SLICE_ARG(in_words(diag->message)));
-    if (told) told->suggestion = dx_arena_copy(definition->diags->arena, diag->suggestion);
+    dx_slice message = in_words(diag->message);
+    dx_diag *told = dx_definition_refuse(definition, diag->pointer, unknown, "%.*s", DX_SLICE_ARG(message));
+    if (!told) return;
+    bool of_name = dx_slice_starts(message, DX_SLICE("the name itself"));
+    if (diag->suggestion.size)
+        told->suggestion = dx_arena_copy(definition->diags->arena, diag->suggestion);
+    else if (of_name || (!unknown && message.data == diag->message.data))
+        told->suggestion = dx_definition_example(definition, diag->pointer, of_name, definition->diags->arena);
 }
 
 static dx_status validate(dx_definition *definition) {

@@ -73,6 +73,10 @@ dx_status dx_definition_assemble(dx_definition *definition) DX_MUST_USE;
 // Fills in the defaults that the schema gives, and makes numbers and booleans of variables where it wants them.
 dx_status dx_definition_complete(dx_definition *definition) DX_MUST_USE;
 
+// --- example.c
+// "write …" with the first of the schema's `examples` for the value at `pointer`, or with `of_name` for its name; empty when it gives none.
+dx_slice dx_definition_example(const dx_definition *definition, dx_slice pointer, bool of_name, dx_arena *arena);
+
 // --- whole_schema.c
 // The schema of the whole definition as a tree in the arena.
 dx_status dx_whole_schema(yyjson_val **out, dx_arena *arena, const dx_section *const *sections, size_t count,

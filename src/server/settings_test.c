@@ -346,19 +346,19 @@ static void look_for(yyjson_val *properties, const char *text, const char *prefi
         yyjson_val *inner = yyjson_obj_get(schema, "properties");
         if (!yyjson_get_str(yyjson_obj_get(schema, "description"))) fail_msg("%s has no description", path);
         snprintf(line, sizeof line, "| `%s` |", path);
-        if (!inner && !strstr(text, line)) fail_msg("docs/server.md has no line for %s", path);
+        if (!inner && !strstr(text, line)) fail_msg("docs/reference.md has no line for %s", path);
         strncat(path, ".", sizeof path - strlen(path) - 1);
         if (inner) look_for(inner, text, path);
     }
 }
 
-static void every_setting_has_its_line_in_the_docs(void **state) {
+static void every_setting_has_its_line_in_the_reference(void **state) {
     (void)state;
     static char text[1u << 17];
     char path[512];
     const char *source = getenv("DX_SOURCE");
     if (!source) skip();
-    snprintf(path, sizeof path, "%s/docs/server.md", source);
+    snprintf(path, sizeof path, "%s/docs/reference.md", source);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
@@ -366,7 +366,7 @@ static void every_setting_has_its_line_in_the_docs(void **state) {
     dx_arena *arena = dx_arena_create(4u << 20);
     yyjson_doc *doc = NULL;
     assert_int_equal(dx_json_read(&doc, arena, dx_slice_str(dx_server_section.schema), NULL, NULL), DX_OK);
-    look_for(yyjson_obj_get(yyjson_doc_get_root(doc), "properties"), text, "");
+    look_for(yyjson_obj_get(yyjson_doc_get_root(doc), "properties"), text, "server.");
     dx_arena_destroy(arena);
 }
 
@@ -386,7 +386,7 @@ int main(void) {
         cmocka_unit_test(keys_differ_by_purpose_and_stay),
         cmocka_unit_test(check_leaves_no_file_behind),
         cmocka_unit_test(whichever_allocation_fails_starting_says_so),
-        cmocka_unit_test(every_setting_has_its_line_in_the_docs),
+        cmocka_unit_test(every_setting_has_its_line_in_the_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
