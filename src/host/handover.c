@@ -239,10 +239,9 @@ void dx_host_upgrade(dx_host *host, dx_report *report) {
 // --- the new process -------------------------------------------------------------------------------------------------------
 
 static dx_status take_socket(dx_host *host, yyjson_val *from) {
-    int fd = yyjson_get_int(yyjson_obj_get(from, "fd")), on = 0;
-    socklen_t size = sizeof on;
+    int fd = yyjson_get_int(yyjson_obj_get(from, "fd"));
     dx_slice address = dx_json_member_slice(from, "address");
-    if (fd < 3 || !address.size || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) != 0 || !on) return DX_INVALID;
+    if (fd < 3 || !address.size || !dx_socket_listens(fd)) return DX_INVALID;
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     return dx_sockets_take(&host->sockets, fd, address, (unsigned)yyjson_get_uint(yyjson_obj_get(from, "nth")),
                            yyjson_get_bool(yyjson_obj_get(from, "foreign")));

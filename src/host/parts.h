@@ -122,6 +122,7 @@ dx_status dx_worker_start_features(dx_worker *worker, dx_app *app) DX_MUST_USE;
 // --- sockets.c
 void dx_sockets_init(dx_sockets *sockets);
 void dx_sockets_deinit(dx_sockets *sockets);
+bool dx_socket_listens(int fd); // it is a socket of connections, and listens
 // A socket that was opened elsewhere; the descriptor is the table's from now on, also when this fails.
 dx_status dx_sockets_take(dx_sockets *sockets, int fd, dx_slice address, unsigned nth, bool foreign) DX_MUST_USE;
 // Gives every worker a socket at each address of the app that it has none at.

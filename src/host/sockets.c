@@ -50,6 +50,12 @@ static dx_status add_row(dx_sockets *sockets, const dx_host_socket *from, dx_sli
     return DX_OK;
 }
 
+bool dx_socket_listens(int fd) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on != 0;
+}
+
 dx_status dx_sockets_take(dx_sockets *sockets, int fd, dx_slice address, unsigned nth, bool foreign) {
     unsigned before = 0;
     for (size_t i = 0; i < sockets->count; i++)

@@ -57,6 +57,10 @@ dx_status dx_systemd_take(dx_host *host) {
     for (int fd = FIRST_PASSED; fd < FIRST_PASSED + (int)count && status == DX_OK; fd++) {
         dx_slice name = text && names.data ? dx_slice_cut(&names, ':') : DX_SLICE("unknown");
         snprintf(address, sizeof address, "systemd:%.*s", (int)(name.size < 256 ? name.size : 256), name.data);
+        if (!dx_socket_listens(fd)) { // perhaps it is not even open, and its number has gone to something of ours
+            dx_log(DX_LOG_WARN, "systemd", "descriptor %d (%s) is passed over: nobody can connect to it", fd, address);
+            continue;
+        }
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         status = dx_sockets_take(&host->sockets, fd, dx_slice_str(address), 0, true);

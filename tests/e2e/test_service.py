@@ -75,6 +75,23 @@ def test_a_socket_that_was_not_passed_is_a_finding(passed, tmp_path):
     assert "systemd passed no socket of this name (web); it passed: systemd:other" in log
 
 
+@pytest.mark.parametrize("kind", ["datagram", "closed"])
+def test_what_nobody_can_connect_to_is_passed_over(tmp_path, kind):
+    (tmp_path / "definition.json").write_text(json.dumps(DEFINITION))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        def place():
+            if kind == "closed":
+                os.closerange(3, 9)
+            else:
+                os.dup2(os.dup2(other.fileno(), 200), 3, inheritable=True)
+
+        environment = dict(os.environ, LISTEN_FDS="1", LISTEN_FDNAMES="web")
+        done = subprocess.run(wrapped(tmp_path), env=environment, cwd=tmp_path, preexec_fn=place, close_fds=False, capture_output=True,
+                              text=True, timeout=60)
+    assert done.returncode == 1 and "descriptor 3 (systemd:web) is passed over" in done.stderr
+    assert "systemd passed no socket of this name (web); it passed: none" in done.stderr
+
+
 def test_the_manager_is_told_of_every_turn(passed):
     server = passed(["web"], WATCHDOG_USEC="200000")
     assert server.told()["READY"] == "1"
