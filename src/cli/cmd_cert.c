@@ -132,7 +132,9 @@ static int place_files(cert *c) {
     const char *folder = c->out ? c->out : ".";
     size_t size = strlen(folder);
     const char *slash = size && folder[size - 1] == '/' ? "" : "/";
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST) return failed("%s: %s", folder, strerror(errno));
+    if (mkdir(folder, 0755) != 0 && errno != EEXIST)
+        return errno == ENOENT ? failed("%s: the folder that it should lie in does not exist; make that first", folder)
+                               : failed("%s: %s", folder, strerror(errno));
     bool here = strcmp(folder, ".") == 0;
     c->certificate_path = dx_arena_printf(c->arena, "%s%s" CERTIFICATE, here ? "" : folder, here ? "" : slash);
     c->key_path = dx_arena_printf(c->arena, "%s%s" KEY, here ? "" : folder, here ? "" : slash);
@@ -229,7 +231,7 @@ const dx_command dx_cmd_cert = {
     "localhost, 127.0.0.1 and ::1), writes them to DIR/" CERTIFICATE " and DIR/" KEY " (mode 0600), and prints what to put\n"
     "into the definition. It is for development: the public trusts only certificates of its authorities.\n"
     "show tells of every certificate in a PEM file: its names, how long it is valid, its key and its fingerprint.\n\n"
-    "  --out DIR   the folder to write to, made if need be (default: the present one)\n"
+    "  --out DIR   the folder to write to, made if the one above it is there (default: the present one)\n"
     "  --days N    how long it is valid, 1 to 3650 (default: " DAYS_TEXT ")\n"
     "  --force     replace files that are there; without it they are left alone\n\n"
     "Exit status: 0 done, 1 it did not work, 2 wrong usage, 3 a file is there already.\n\n"

@@ -1,6 +1,7 @@
 """The documents say what the program does: the reference is made from it, and every example definition in them is accepted."""
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -30,6 +31,16 @@ def test_examples_in_the_documents_are_valid_json_and_definitions_are_accepted(b
     path = tmp_path / "example.json"
     path.write_text(block)
     done = subprocess.run([BINARY, "check", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_handlers_that_are_shown_compile(tmp_path):
+    if not shutil.which("cc"):
+        pytest.skip("there is no compiler")
+    blocks = re.findall(r"^```c\n(.*?)^```", (ROOT / "docs" / "websocket.md").read_text(), re.M | re.S)
+    (tmp_path / "shown.c").write_text('#include "exchange/sse.h"\n#include "exchange/websocket.h"\n' + "\n".join(blocks))
+    words = ["cc", "-std=gnu17", "-Wall", "-Wno-unused", "-Werror", "-fsyntax-only", f"-I{ROOT / 'src'}", str(tmp_path / "shown.c")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
