@@ -201,14 +201,18 @@ void dx_websocket_resume(dx_websocket *socket) {
     dx_exchange_consume(s->x, held.size - left);
     if (left) hold(s, dx_slice_from(dx_buffer_slice(&held), held.size - left));
     dx_buffer_deinit(&held);
+    if (s->end_due && !s->paused && s->state < DX_WS_ENDING) dx_ws_end(s);
 }
 
 // The peer sends no more. Without its close frame that is no proper end.
 static void on_end(void *ctx, dx_exchange *x, dx_status why) {
     dx_websocket *s = ctx;
     (void)x;
-    (void)why;
-    if (s->state < DX_WS_ENDING) dx_ws_end(s);
+    if (s->state >= DX_WS_ENDING) return;
+    if (why == DX_OK && s->paused && s->held.size)
+        s->end_due = true;
+    else
+        dx_ws_end(s);
 }
 
 static const dx_reader_ops reader = {on_piece, on_end};

@@ -37,6 +37,7 @@ struct dx_websocket {
     bool wants;                         // dx_websocket_send has said false
     bool opened, paused, reading;       // reading: in the loop over the input
     bool finish_due;                    // when all this is sent
+    bool end_due;                       // the peer has ended; what is held is still to be looked at
     uint8_t state;
     uint8_t window_bits; // of what we compress; 0: nothing
     uint16_t code;       // for `closed`, with `reason`

@@ -500,6 +500,26 @@ static void a_pause_holds_messages_and_the_window(void **state) {
     dx_buffer_deinit(&in);
 }
 
+static void what_came_before_the_peers_end_is_delivered_after_a_pause(void **state) {
+    static const char *const lasts[] = {"closed 1000 ", "closed 1006 "};
+    for (int i = 0; i < 2; i++) {
+        start(&usual);
+        pauses = true;
+        get(0x81, DX_SLICE("one"));
+        get(0x81, DX_SLICE("two"));
+        if (i == 0) get(0x88, DX_SLICE("\x03\xe8"));
+        dx_exchange_ended(&w.x, DX_OK);
+        assert_false(w.finished);
+        pauses = false;
+        dx_websocket_resume(ws);
+        assert_log("\"one \"two ");
+        assert_true(w.finished);
+        end_with(DX_OK, lasts[i]);
+        (void)tear_down(state);
+        (void)set_up(state);
+    }
+}
+
 static void a_paused_socket_still_closes(void **state) {
     (void)state;
     start(&usual);
@@ -591,6 +611,7 @@ int main(void) {
         TEST(a_close_waits_behind_what_waits),
         TEST(a_close_that_never_finds_room_is_given_up),
         TEST(a_pause_holds_messages_and_the_window),
+        TEST(what_came_before_the_peers_end_is_delivered_after_a_pause),
         TEST(a_paused_socket_still_closes),
         TEST(an_echo_that_finds_no_room_can_hold_its_peer_back),
         TEST(without_memory_the_socket_ends_and_says_so),
