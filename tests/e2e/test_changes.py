@@ -1,6 +1,7 @@
 """Following the changes of a resource: what is committed comes, in order, once, to whom may see it, and a client that comes back goes on
 where it was, whatever happened between."""
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -367,6 +368,55 @@ def test_a_new_definition_sends_clients_back_to_where_they_were(serve):
     others = Stream(server, name="others")
     Client(server).post("/api/v1/others", json={"title": "new"})
     assert others.next()[1]["row"]["title"] == "new"
+
+
+def test_nothing_is_lost_or_doubled_over_upgrades(serve):
+    """Two processes write for a while: their changes stand in one order, and who follows is sent from one to the other."""
+    server = serve(definition())
+    written, seen, lineage, over = [], [], [], threading.Event()
+
+    def write(name):
+        while not over.is_set():
+            answer = requests.post(server.url + "/api/v1/items", json={"title": name}, timeout=TIMEOUT)
+            assert answer.status_code == 201
+            written.append(answer.json()["id"])
+
+    def follow():
+        stream = Stream(server, last_id=0)
+        while True:
+            found = stream.next()
+            if found is None or found[0] == "end":
+                stream = Stream(server, last_id=stream.last_id)
+            else:
+                seen.append((stream.last_id, found[1]["id"]))
+                if found[1]["row"]["title"] == "last":
+                    return
+
+    threads = [threading.Thread(target=write, args=(f"writer {n}",)) for n in range(3)]
+    follower = threading.Thread(target=follow)
+    try:
+        for thread in (*threads, follower):
+            thread.start()
+        for _ in range(3):
+            done = subprocess.run([BINARY, "upgrade", "--pid", str(lineage[-1] if lineage else server.process.pid)], capture_output=True,
+                                  text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            lineage.append(int(done.stdout.split()[-1]))
+        over.set()
+        for thread in threads:
+            thread.join(TIMEOUT)
+        written.append(requests.post(server.url + "/api/v1/items", json={"title": "last"}, timeout=TIMEOUT).json()["id"])
+        follower.join(TIMEOUT)
+        assert not follower.is_alive()
+        assert [sequence for sequence, _ in seen] == list(range(1, len(seen) + 1))
+        assert sorted(row for _, row in seen) == sorted(written)
+    finally:
+        over.set()
+        for pid in lineage:
+            try:
+                os.kill(pid, signal.SIGTERM if pid == lineage[-1] else signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 def test_a_browser_follows_changes_and_comes_back_by_itself(serve, browser):
