@@ -48,7 +48,7 @@ class Stage:
             "server": {"mode": "production", "log": {"requests": False}, "docs": False, 
                        "listen": [f"127.0.0.1:{ports['clear']}", {"address": f"127.0.0.1:{ports['tls']}", "tls": True}],
                        "tls": {"certificates": [{"certificate": str(self.folder / "cert.pem"), "key": str(self.folder / "key.pem")}]}, **server},
-            "files": {"/files": {"folder": str(self.folder / "files"), "upload": {"access": "public", "cap": "2GiB"}}},
+            "files": {"/files": {"folder": str(self.folder / "files"), "access": "public", "upload": {"access": "public", "cap": "2GiB"}}},
         }
         process = self.start(self.duplex_class(str(self.folder / "own"), document, workers=workers, cores=cores, listen=None))
         load.wait_port(ports["tls"])

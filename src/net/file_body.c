@@ -16,7 +16,7 @@
 
 #include "base/memory.h"
 
-#define PROBE_STEP (64u << 10)
+#define PROBE_STEP (128u << 10)
 #define FETCH_STEP (64u << 10)
 
 struct dx_file_body {
@@ -184,10 +184,10 @@ ssize_t dx_file_body_read(dx_file_body *file, char *to, size_t size) {
     return got;
 }
 
-// Whether the first and the last byte from `file->trusted` to `next` are in memory: as read_now.
+// Whether the last byte before `next` is in memory, and the first one where nothing before it is known to be: as read_now.
 static ssize_t probe(const dx_file_body *file, int64_t next) {
     char byte;
-    ssize_t first = read_now(file, &byte, 1, file->trusted, RWF_NOWAIT);
+    ssize_t first = file->trusted == file->offset ? read_now(file, &byte, 1, file->trusted, RWF_NOWAIT) : 1;
     return first > 0 ? read_now(file, &byte, 1, next - 1, RWF_NOWAIT) : first;
 }
 

@@ -8,7 +8,7 @@
 
 #include "loop/loop.h"
 
-#define DX_FILE_CHUNK (512u << 10) // fetched at once; sent in one turn of the loop
+#define DX_FILE_CHUNK (1u << 20) // fetched at once; sent in one turn of the loop
 
 typedef struct dx_file_body dx_file_body;
 
