@@ -6,7 +6,7 @@
 #define ENTRY_COST     32u // RFC 7541 section 4.1
 #define STATIC_ENTRIES 61u
 #define LENGTH_INDEX   28u // content-length
-#define PROBES         2u
+#define PROBES         4u
 #define SLOTS          (2u * DX_HPACK_ENTRIES)
 
 struct dx_hpack_entry {
@@ -58,8 +58,11 @@ static uint64_t mix(uint64_t hash, dx_slice text) {
     return (hash ^ word) * factor;
 }
 
+// Of the name, its size and its ends will do: names are few, and what is found is compared.
 static uint32_t hash_of(const dx_field *field) {
-    return (uint32_t)(mix(mix(0, field->name) >> 7, field->value) >> 32);
+    dx_slice name = field->name;
+    uint64_t ends = name.size ? (uint64_t)(unsigned char)name.data[0] << 16 | (unsigned char)name.data[name.size - 1] << 8 : 0;
+    return (uint32_t)(mix((ends | (name.size & 0xff)) << 24, field->value) >> 32);
 }
 
 static bool is_line(const dx_hpack_entry *entry, uint32_t hash, const dx_field *field) {
@@ -78,16 +81,21 @@ static uint32_t find(const dx_hpack *hpack, uint32_t hash, const dx_field *field
     return 0;
 }
 
-static void note_place(dx_hpack *hpack, uint32_t hash, uint32_t place) {
-    uint32_t slot = hash % SLOTS, beside = (hash + 1) % SLOTS;
-    if (hpack->slots[slot] && hpack->entries[hpack->slots[slot] - 1] && !hpack->slots[beside]) slot = beside;
-    hpack->slots[slot] = (uint8_t)(place + 1);
+// A slot that leads nowhere, or to a line that is not looked for there; NULL: all are in use.
+static uint8_t *free_slot(dx_hpack *hpack, uint32_t hash) {
+    for (uint32_t probe = 0; probe < PROBES; probe++) {
+        uint32_t at = (hash + probe) % SLOTS;
+        const dx_hpack_entry *entry = hpack->slots[at] ? hpack->entries[hpack->slots[at] - 1] : NULL;
+        if (!entry || (at - entry->hash) % SLOTS >= PROBES) return &hpack->slots[at];
+    }
+    return NULL;
 }
 
 // False: the line is not to enter the table.
 static bool insert(dx_hpack *hpack, uint32_t hash, const dx_field *field) {
     size_t cost = ENTRY_COST + field->name.size + field->value.size;
-    if (cost > hpack->limit) return false; // it would empty the table
+    uint8_t *slot = free_slot(hpack, hash);
+    if (!slot || cost > hpack->limit) return false; // it could not be found again, or would empty the table
     dx_hpack_entry *entry = dx_memory_alloc(sizeof *entry + field->name.size + field->value.size);
     if (!entry) return false;
     *entry = (dx_hpack_entry){hash, (uint32_t)field->name.size, (uint32_t)field->value.size};
@@ -99,7 +107,7 @@ static bool insert(dx_hpack *hpack, uint32_t hash, const dx_field *field) {
     hpack->next++;
     hpack->count++;
     hpack->size += (uint32_t)cost;
-    note_place(hpack, hash, place);
+    *slot = (uint8_t)(place + 1);
     return true;
 }
 
@@ -201,6 +209,15 @@ char *dx_hpack_length(char *to, uint64_t length) {
     return string(to, dx_slice_of(digits + at, sizeof digits - at));
 }
 
+// Notes the line; true when it was noted before. Two places each, so that two lines that share one do not drive each other out for ever.
+static bool goes_again(dx_hpack *hpack, uint32_t hash) {
+    uint32_t *first = &hpack->seen[hash % DX_HPACK_SEEN], *second = &hpack->seen[(hash >> 16) % DX_HPACK_SEEN];
+    if (*first == hash || *second == hash) return true;
+    bool take_second = *first && (!*second || hash & 0x8000);
+    *(take_second ? second : first) = hash;
+    return false;
+}
+
 char *dx_hpack_line(dx_hpack *hpack, char *to, const dx_field *field) {
     if (field->id == DX_FIELD_X_REQUEST_ID || field->id == DX_FIELD_TRACEPARENT) { // unique
         to = name_string(integer(to, 0, 4, 0), field->name);
@@ -209,10 +226,7 @@ char *dx_hpack_line(dx_hpack *hpack, char *to, const dx_field *field) {
     uint32_t hash = hash_of(field), index = find(hpack, hash, field);
     if (DX_LIKELY(index)) return integer(to, INDEXED, 7, index);
     if (field->name.size == 10 && dx_slice_equal_nocase(field->name, DX_SLICE("set-cookie"))) return literal(to, LITERAL_NEVER, field);
-    uint32_t *seen = &hpack->seen[hash % DX_HPACK_SEEN];
-    bool again = *seen == hash;
-    *seen = hash;
-    if (again && !has_upper(field->name) && insert(hpack, hash, field)) return literal(to, LITERAL_ADDED, field);
+    if (goes_again(hpack, hash) && !has_upper(field->name) && insert(hpack, hash, field)) return literal(to, LITERAL_ADDED, field);
     return literal(to, LITERAL_PLAIN, field);
 }
 

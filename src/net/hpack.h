@@ -13,7 +13,7 @@
 
 #define DX_HPACK_TABLE_SIZE 4096u // octets, as RFC 7541 section 4.1 counts; what a peer allows that says nothing
 #define DX_HPACK_ENTRIES    128u  // more than the table has room for, each being counted with 32 octets and its bytes
-#define DX_HPACK_SEEN       64u
+#define DX_HPACK_SEEN       128u
 #define DX_HPACK_LINE_EXTRA 12u // octets of a line besides its name and value, at most
 
 typedef struct dx_hpack_entry dx_hpack_entry;
