@@ -34,9 +34,9 @@ static void take_over(dx_definition *definition, const dx_diag *diag) {
     if (dx_definition_is_broken(definition, diag->pointer)) return;
     bool unknown = dx_slice_equal(diag->message, dx_slice_str(DX_SCHEMA_UNKNOWN_FIELD));
     dx_slice message = in_words(diag->message);
-    dx_diag *told = dx_definition_refuse(definition, diag->pointer, unknown, "%.*s", DX_SLICE_ARG(message));
-    if (!told) return;
     bool of_name = dx_slice_starts(message, DX_SLICE("the name itself"));
+    dx_diag *told = dx_definition_refuse(definition, diag->pointer, unknown || of_name, "%.*s", DX_SLICE_ARG(message));
+    if (!told) return;
     if (diag->suggestion.size)
         told->suggestion = dx_arena_copy(definition->diags->arena, diag->suggestion);
     else if (of_name || (!unknown && message.data == diag->message.data))

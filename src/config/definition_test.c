@@ -32,15 +32,17 @@ static const dx_section server = {
     "\"idle\":{\"$ref\":\"#/$defs/duration\",\"default\":\"75s\"},"
     "\"limits\":{\"type\":\"object\",\"default\":{},\"additionalProperties\":false,\"properties\":{"
     "\"body\":{\"type\":\"string\",\"default\":\"1MiB\"},\"fields\":{\"type\":\"integer\",\"default\":100}}}},"
-    "\"$defs\":{\"duration\":{\"type\":\"string\",\"pattern\":\"" DX_DURATION_PATTERN "\"}}}",
+    "\"$defs\":{\"duration\":{\"type\":\"string\",\"pattern\":\"" DX_DURATION_PATTERN "\",\"examples\":[\"75s\"]}}}",
     false};
 static const dx_section resources = {
     "resources",
-    "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"required\":[\"model\"],\"additionalProperties\":false,"
+    "{\"type\":\"object\",\"propertyNames\":{\"maxLength\":20,\"examples\":[\"items\"]},"
+    "\"additionalProperties\":{\"type\":\"object\",\"required\":[\"model\"],\"additionalProperties\":false,"
     "\"properties\":{"
     "\"model\":{\"type\":\"string\"},\"owner\":{\"type\":\"boolean\",\"default\":false},"
     "\"page\":{\"type\":\"object\",\"default\":{},\"properties\":{\"size\":{\"type\":\"integer\",\"default\":20}}},"
-    "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"on\":{\"default\":true}}}}}}}",
+    "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"examples\":[{\"on\":false}],\"properties\":{\"on\":{\"default\":true}}}}"
+    "}}}",
     false};
 static const dx_section *const sections[] = {&models, &server, &resources};
 
@@ -270,6 +272,18 @@ static void test_a_page_of_mistakes_is_told_at_once(void **state) {
         "api.json:12:14: /resources/items/model: is required");
 }
 
+static void test_a_value_of_the_wrong_form_is_told_with_the_schemas_example(void **state) {
+    (void)state;
+    assert_int_equal(load("{ 'server': {'idle': 75, 'workers': 'two'},\n"
+                          "  'resources': {'a': {'model': 'A', 'tags': [{}, 'x']}, 'a-name-of-too-many-characters': {'model': 'A'}}}"),
+                     DX_INVALID);
+    expect_findings(
+        "api.json:1:22: /server/idle: expected a string, found a number; write \"75s\"\n"
+        "api.json:1:37: /server/workers: expected an integer, found a string\n"
+        "api.json:2:50: /resources/a/tags/1: expected an object, found a string; write {\"on\":false}\n"
+        "api.json:2:57: /resources/a-name-of-too-many-characters: the name itself must have at most 20 characters; write \"items\"");
+}
+
 static void test_a_file_that_is_no_json_is_located(void **state) {
     (void)state;
     assert_int_equal(load("{\n  'server': {,}\n}"), DX_MALFORMED);
@@ -455,6 +469,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_references_to_files_are_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_models_from_files_keep_their_references, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_page_of_mistakes_is_told_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_value_of_the_wrong_form_is_told_with_the_schemas_example, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_no_json_is_located, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rooms_complain_with_file_and_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_files_in_the_folder_are_read, setup, teardown),
