@@ -36,7 +36,8 @@ dx_slice dx_json_pointer_join(dx_arena *arena, dx_slice base, dx_slice token);
 dx_slice dx_json_pointer_index(dx_arena *arena, dx_slice base, size_t index);
 
 static inline dx_slice dx_json_slice(const yyjson_val *text) { // of a string; empty for other types
-    return (dx_slice){yyjson_get_str((yyjson_val *)text), yyjson_get_len((yyjson_val *)text)};
+    const char *data = yyjson_get_str((yyjson_val *)text);
+    return (dx_slice){data, data ? yyjson_get_len((yyjson_val *)text) : 0}; // arrays and objects have a length, too
 }
 static inline dx_slice dx_json_member_slice(yyjson_val *object, const char *name) {
     return dx_json_slice(yyjson_obj_get(object, name));

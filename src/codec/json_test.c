@@ -98,6 +98,18 @@ static dx_slice object_of(size_t members, const char *last) {
     return dx_buffer_slice(&text);
 }
 
+static void what_is_no_string_has_an_empty_text(void **state) {
+    (void)state;
+    static const char *const members[] = {"null", "true", "12", "1.5", "[]", "[1,2,3]", "{\"a\":1,\"b\":2}", "\"\""};
+    for (size_t i = 0; i < DX_COUNT_OF(members); i++) {
+        yyjson_doc *doc;
+        dx_slice text = dx_arena_printf(arena, "{\"op\":%s}", members[i]);
+        assert_int_equal(dx_json_read(&doc, arena, text, NULL, NULL), DX_OK);
+        assert_int_equal(dx_json_member_slice(yyjson_doc_get_root(doc), "op").size, 0);
+        assert_int_equal(dx_json_member_slice(yyjson_doc_get_root(doc), "other").size, 0);
+    }
+}
+
 static void names_that_stand_twice_are_found_in_objects_of_every_size(void **state) {
     (void)state;
     const size_t sizes[] = {1, 2, 14, 15, 16, 17, 31, 32, 33, 200, 100000};
@@ -406,6 +418,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_name_line_column_and_pointer),
         cmocka_unit_test(one_level_over_the_cap_is_refused),
+        cmocka_unit_test(what_is_no_string_has_an_empty_text),
         cmocka_unit_test(names_that_stand_twice_are_found_in_objects_of_every_size),
         cmocka_unit_test(the_text_need_not_outlive_the_call),
         cmocka_unit_test(places_are_found_by_pointer),

@@ -224,6 +224,15 @@ def test_secrets_in_a_query_are_hidden_however_their_names_are_written(server):
     assert "hunter2" not in json.dumps(record) and "title=seen" in record["query"]
 
 
+@pytest.mark.parametrize("operation", [["a", "d", "d"], {"a": 1, "b": 2, "c": 3}, [], 3, None])
+def test_a_patch_whose_operation_is_no_word_is_refused(server, operation):
+    """A list of three read as a word of three letters at no address, once."""
+    assert Client(server).post("/api/v1/items", json={"title": "x"}).status_code == 201
+    body = json.dumps([{"op": operation, "path": "/title", "value": "y"}])
+    answer = Client(server).patch("/api/v1/items/1", data=body, headers={"content-type": "application/json-patch+json"})
+    assert answer.status_code in (400, 422) and "op" in answer.text
+
+
 def test_log_lines_cannot_be_forged(server):
     forged = b'x"},{"event":"forged'
     exchange(server, request(b"GET", b'/nowhere/"%0A{"event":"forged"}?a="}%0d%0a', b"User-Agent: " + forged, b"X-Request-Id: " + forged))
