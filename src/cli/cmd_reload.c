@@ -42,7 +42,8 @@ const dx_command dx_cmd_reload = {
     "What a running process can't change (its workers, its store, its user) is refused: see `duplex upgrade`.\n\n"
     "  --pid PID  which server, where several serve FILE\n\n"
     "Exit status: 0 reloaded, 1 no server was found or it could not, 2 wrong usage, 3 the definition was refused.\n\n"
-    "Example:\n"
-    "  duplex plan shop.json; duplex reload shop.json\n",
+    "Examples:\n"
+    "  duplex plan shop.json; duplex reload shop.json\n"
+    "  duplex reload /etc/duplex/api.json     # after certificates were renewed: docs/internet.md has the whole hook\n",
     run,
 };
