@@ -210,6 +210,9 @@ def test_a_file_is_written_replaced_and_deleted(site):
     problem(client.delete("/static/empty"), 404)
     problem(client.put("/static/sub", data=b"x"), 409)
     problem(client.put("/static/a.txt/b", data=b"x"), 409)
+    problem(client.put("/static/a.txt", data=b"x", headers={"content-range": "bytes 0-0/11"}), 400)
+    problem(client.put("/static/sub/", data=b"x"), 404)
+    assert client.get("/static/a.txt").text == "plain text\n"
     assert not [name for name in os.listdir(server.files / "new" / "deep") if name.startswith(".")]
 
 
