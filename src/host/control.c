@@ -38,6 +38,7 @@ int dx_control_accept(int control) {
     if (fd < 0) return -1;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == geteuid() || peer.uid == 0)) return fd;
     close(fd);
+    errno = EPERM;
     return -1;
 }
 

@@ -11,6 +11,8 @@
 #include "host/parts.h"
 #include "net/address.h"
 
+#define CONTROL_PAUSE (100 * DX_MILLISECOND)
+
 static void announce_one(dx_host *host, size_t at) {
     char url[DX_SOCKET_TEXT_CAP + 16], address[DX_SOCKET_TEXT_CAP];
     const dx_host_options *options = host->options;
@@ -90,15 +92,25 @@ static int sooner(int a, int b) {
     return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+// Without a descriptor for whoever asks, the question stays where it is and would wake us for ever.
+static void answer_control(dx_host *host) {
+    int connection = dx_control_accept(host->control);
+    if (connection >= 0)
+        dx_job_start(host, DX_JOB_REQUEST, connection);
+    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        host->control_at = dx_clock_monotonic() + CONTROL_PAUSE;
+}
+
 static void wait_for_news(dx_host *host) {
-    bool listens = host->control >= 0 && !host->job.running;
+    dx_nanos pause = host->control_at ? host->control_at - dx_clock_monotonic() : 0;
+    bool listens = host->control >= 0 && !host->job.running && pause <= 0;
+    int wait = sooner(dx_host_patience(host), beat(host));
     struct pollfd watched[] = {{.fd = host->wake, .events = POLLIN}, {.fd = listens ? host->control : -1, .events = POLLIN}};
     uint64_t count;
-    if (poll(watched, DX_COUNT_OF(watched), sooner(dx_host_patience(host), beat(host))) <= 0) return;
+    if (pause > 0) wait = sooner(wait, (int)(pause / DX_MILLISECOND) + 1);
+    if (poll(watched, DX_COUNT_OF(watched), wait) <= 0) return;
     if (watched[0].revents && read(host->wake, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) return;
-    if (!watched[1].revents) return;
-    int connection = dx_control_accept(host->control);
-    if (connection >= 0) dx_job_start(host, DX_JOB_REQUEST, connection);
+    if (watched[1].revents) answer_control(host);
 }
 
 // Until every worker is done. With `stop`, they are told so at once.

@@ -81,6 +81,7 @@ struct dx_host {
     dx_sockets sockets;
     dx_job job;
     int control;                  // listening; -1: none
+    dx_nanos control_at;          // not looked at before
     dx_app *retired;              // under `lock`: apps that are served no more but still used, newest first
     dx_app *vacated;              // under `lock`: apps that nobody uses any more
     int stopping;                 // eventfd, readable once the process drains: jobs that wait for others give up
@@ -180,7 +181,7 @@ void dx_job_join(dx_job *job); // waits, if there is one
 // --- control.c
 // The control socket of this process, for the definition at `path`. -1: none can be had, which is logged.
 int dx_control_open(const char *path);
-// Who connected, when it is one of our own; -1: nobody.
+// Who connected, when it is one of our own; -1: nobody, and errno says why.
 int dx_control_accept(int control);
 dx_status dx_control_read(int connection, dx_arena *arena, yyjson_val **request) DX_MUST_USE;
 void dx_control_answer(int connection, dx_report *report);

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -307,6 +308,25 @@ def test_names_that_others_took_hide_no_server(serve):
         squatter.wait()
         squatter.stdin.close()
         squatter.stdout.close()
+
+
+def processor_ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_question_waits_while_there_is_no_descriptor(serve):
+    server = serve(ITEMS)
+    pid = server.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, limits[1]))
+    asker = subprocess.Popen([BINARY, "reload", server.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    before = processor_ticks(pid)
+    with pytest.raises(subprocess.TimeoutExpired):
+        asker.wait(1)
+    assert processor_ticks(pid) - before < 10  # of a hundred
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert asker.communicate(timeout=20)[0].startswith(b"reloaded")
 
 
 def test_the_control_socket_bears_with_nonsense(serve):
