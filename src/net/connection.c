@@ -256,7 +256,7 @@ static void rest(dx_connection *c) {
     if (DX_UNLIKELY(c->opening)) return; // open_further has said what it waits for
     if (c->finish && !dx_connection_pending(c)) {
         if (c->finish == DX_FINISH_CLOSE) {
-            if (c->transport != &dx_plain_transport) (void)c->transport->end(c); // closing says it all but for a TLS peer
+            if (c->fd < 0) (void)c->transport->end(c); // closing a descriptor says it all, and TLS's `close` its own
             c->broken = true;
         } else if (!c->lingering) {
             linger(c);
