@@ -359,6 +359,20 @@ static void continue_is_said_when_the_body_is_wanted(void **state) {
     close_stage();
 }
 
+static void an_answer_right_behind_continue_has_its_fields(void **state) {
+    (void)state;
+    open_stage();
+    answer *a = client_ask(&c, ":method: POST\n:path: /\n:scheme: http\n:authority: a\nexpect: 100-continue\n", false);
+    client_settle(&c);
+    dx_stream_continue(s.actors[0].stream);
+    respond_at_once(&s.actors[0]);
+    client_settle(&c);
+    assert_int_equal(a->continues, 1);
+    assert_int_equal(a->status, 200);
+    assert_non_null(strstr(a->fields, "content-length: 5\n"));
+    close_stage();
+}
+
 static void an_early_answer_asks_the_sender_to_stop(void **state) {
     (void)state;
     open_stage();
@@ -757,6 +771,7 @@ int main(void) {
         cmocka_unit_test(trailers_of_a_request_come_before_its_end),
         cmocka_unit_test(trailers_that_must_not_be_any_are_dropped),
         cmocka_unit_test(continue_is_said_when_the_body_is_wanted),
+        cmocka_unit_test(an_answer_right_behind_continue_has_its_fields),
         cmocka_unit_test(a_little_more_behind_an_early_answer_is_let_pass),
         cmocka_unit_test(an_early_answer_asks_the_sender_to_stop),
         cmocka_unit_test(an_answer_gives_back_what_its_owner_held),
