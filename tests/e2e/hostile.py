@@ -19,7 +19,7 @@ import h2.settings
 
 from servers import BINARY, START_TIMEOUT, Server
 
-WAIT = 20  # for what must come; nothing waits this long unless it is broken
+WAIT = 60  # for what must come; nothing waits this long unless it is broken
 Answer = collections.namedtuple("Answer", "status fields body")
 SANITIZED = any(mark in pathlib.Path(BINARY).read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 THINGS = {"models": {"Thing": {"type": "object", "properties": {"text": {"type": "string"}}}},
