@@ -42,6 +42,7 @@ typedef struct dx_host_socket {
     char *address; // as the settings say it
     int fd;        // the host's; -1: closed
     int taken;     // the listener's descriptor of the same socket; -1: not given to it yet
+    int spare;     // for the listener, so that going over needs no more descriptors than there were before; -1: none
     unsigned nth;  // of those with the same address
     unsigned worker;
     unsigned place; // among those that systemd passed, from 1; 0: not of these

@@ -18,8 +18,14 @@ void dx_sockets_init(dx_sockets *sockets) {
     pthread_mutex_init(&sockets->lock, NULL);
 }
 
-static void free_row(dx_host_socket *row) {
+static void close_row(dx_host_socket *row) {
     if (row->fd >= 0) (void)close(row->fd);
+    if (row->spare >= 0) (void)close(row->spare);
+    row->fd = row->spare = -1;
+}
+
+static void free_row(dx_host_socket *row) {
+    close_row(row);
     dx_memory_free(row->address);
 }
 
@@ -60,7 +66,7 @@ dx_status dx_sockets_take(dx_sockets *sockets, int fd, dx_slice address, unsigne
     unsigned before = 0;
     for (size_t i = 0; i < sockets->count; i++)
         before += sockets->rows[i].nth == nth && dx_slice_equal(dx_slice_str(sockets->rows[i].address), address);
-    dx_host_socket row = {.fd = fd, .taken = -1, .nth = nth, .worker = before, .foreign = foreign};
+    dx_host_socket row = {.fd = fd, .taken = -1, .spare = -1, .nth = nth, .worker = before, .foreign = foreign};
     dx_status status = add_row(sockets, &row, address);
     if (status != DX_OK) (void)close(fd);
     return status;
@@ -138,9 +144,15 @@ static dx_status open_one(dx_sockets *sockets, const dx_listen_setting *listen, 
         status = DX_UNAVAILABLE;
     if (status != DX_OK) return status;
     dx_host_socket row = {.fd = fd, .taken = -1, .nth = nth, .worker = worker, .fresh = true, .foreign = first && first->foreign};
-    status = add_row(sockets, &row, dx_slice_str(listen->address));
-    if (status != DX_OK) (void)close(fd);
-    if (status != DX_OK && !first) dx_socket_remove(listen->address);
+    row.spare = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (row.spare < 0) {
+        dx_diags_add(diags, DX_UNAVAILABLE, listen->pointer, "cannot listen on %s: %s", listen->address, strerror(errno));
+        status = DX_UNAVAILABLE;
+    }
+    if (status == DX_OK) status = add_row(sockets, &row, dx_slice_str(listen->address));
+    if (status == DX_OK) return DX_OK;
+    close_row(&row);
+    if (!first) dx_socket_remove(listen->address);
     return status;
 }
 
@@ -235,7 +247,8 @@ static dx_status adopt(dx_host_socket *row, dx_worker *worker, const dx_app *app
     dx_endpoint endpoint;
     dx_app_endpoint(app, listen, &endpoint);
     if (row->taken >= 0) return dx_listener_change(worker->listener, row->taken, &endpoint);
-    endpoint.fd = fcntl(row->fd, F_DUPFD_CLOEXEC, 3);
+    endpoint.fd = row->spare >= 0 ? row->spare : fcntl(row->fd, F_DUPFD_CLOEXEC, 3);
+    row->spare = -1;
     if (endpoint.fd < 0) return DX_UNAVAILABLE;
     dx_status status = dx_listener_add(worker->listener, &endpoint);
     if (status == DX_OK)
@@ -263,8 +276,7 @@ void dx_sockets_let_go(dx_sockets *sockets, const dx_app *app) {
     for (size_t i = 0; i < sockets->count; i++) {
         dx_host_socket *row = &sockets->rows[i];
         if (row->fd < 0 || is_wanted(app, row)) continue;
-        (void)close(row->fd);
-        row->fd = -1;
+        close_row(row);
     }
     pthread_mutex_unlock(&sockets->lock);
 }
@@ -292,8 +304,7 @@ void dx_sockets_close(dx_sockets *sockets, bool remove) {
     pthread_mutex_lock(&sockets->lock);
     for (size_t i = 0; i < sockets->count; i++) {
         dx_host_socket *row = &sockets->rows[i];
-        if (row->fd >= 0) (void)close(row->fd);
-        row->fd = -1;
+        close_row(row);
         if (remove && !row->foreign) dx_socket_remove(row->address);
     }
     pthread_mutex_unlock(&sockets->lock);

@@ -329,6 +329,25 @@ def test_a_question_waits_while_there_is_no_descriptor(serve):
     assert asker.communicate(timeout=20)[0].startswith(b"reloaded")
 
 
+def test_every_worker_has_its_socket_or_the_reload_is_refused(serve, tmp_path):
+    own = tmp_path / "own.json"
+    one = {**ITEMS, "server": {**ITEMS["server"], "workers": 4, "listen": ["127.0.0.1:0"]}}
+    two = {**one, "server": {**one["server"], "listen": ["127.0.0.1:0", "127.0.0.1:0"]}}
+    own.write_text(json.dumps(one))
+    server = serve(own, program=("serve", str(own)))
+    pid = server.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    results = []
+    for spare in range(3, 20):
+        used = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + spare, limits[1]))
+        results.append(reload(server, two).returncode)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert reload(server, one).returncode == 0
+    assert set(results) == {0, 3}
+    assert not [record for record in server.events("listening") if record["level"] == "error"]
+
+
 def test_the_control_socket_bears_with_nonsense(serve):
     server = serve(ITEMS)
     name = control_of(server)
