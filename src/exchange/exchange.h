@@ -139,6 +139,7 @@ struct dx_exchange {
     dx_loop *loop;
     unsigned worker; // index of the worker, for what is kept a worker
     bool aborted;    // the peer has gone; the answer goes nowhere
+    bool unlogged;   // no line in the log: who answered tells it otherwise
     uint8_t param_count;
     uint8_t state;                  // the runner's
     uint16_t at;                    // likewise: position in the chain

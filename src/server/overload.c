@@ -34,9 +34,23 @@ void dx_overload_turn(dx_overload *overload, dx_nanos took) {
     tell(overload, "overloaded", took);
 }
 
+// A burst can make one turn as long as many: it is looked at from within, too.
+static bool has_lasted(dx_overload *overload) {
+    dx_nanos now = overload->now(), began = dx_loop_now(overload->loop);
+    dx_nanos since = overload->above_from ? overload->above_from : began;
+    if (DX_LIKELY(now - began <= overload->bound || now - since < DX_OVERLOAD_INTERVAL)) return false;
+    overload->on = true;
+    tell(overload, "overloaded", now - began);
+    return true;
+}
+
 // Half of the bound is for what is accepted: the refusals, and what is under way already, need time, too.
 bool dx_overload_refuses(dx_overload *overload) {
-    if (DX_LIKELY(!overload->on) || overload->now() - dx_loop_now(overload->loop) < overload->bound / 2) return false;
+    if (DX_LIKELY(!overload->on)) {
+        if (DX_LIKELY(++overload->begun % DX_OVERLOAD_LOOK) || !has_lasted(overload)) return false;
+    } else if (overload->now() - dx_loop_now(overload->loop) < overload->bound / 2) {
+        return false;
+    }
     overload->refused++;
     return true;
 }
@@ -59,6 +73,7 @@ static dx_verdict overload_in(const void *conf, dx_exchange *x) {
     // Spread, so that those who were refused together do not come back together.
     static const dx_slice seconds[] = {DX_SLICE_INIT("1"), DX_SLICE_INIT("2"), DX_SLICE_INIT("3"), DX_SLICE_INIT("4")};
     dx_exchange_field(x, DX_SLICE("retry-after"), seconds[worker->overload.refused % DX_COUNT_OF(seconds)]);
+    x->unlogged = true; // the log is told how many there were
     return dx_exchange_fail(x, DX_OVERLOADED, "the server has more to do than it can answer in time");
 }
 

@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 
 #define DX_OVERLOAD_INTERVAL (100 * DX_MILLISECOND) // how long every turn must be too long
+#define DX_OVERLOAD_LOOK     16u                    // exchanges from one look at the clock to the next
 
 typedef struct dx_overload {
     dx_loop *loop;
@@ -17,6 +18,7 @@ typedef struct dx_overload {
     dx_nanos above_from; // since when every turn was longer; 0: the last one was not
     bool on;
     uint64_t refused; // since it began
+    uint32_t begun;   // exchanges, to look at the clock now and then
     dx_nanos told;    // when the log was told last; 0: never
     // The clock, so that tests can have their own.
     dx_nanos (*now)(void);

@@ -93,6 +93,18 @@ static void what_an_overloaded_turn_has_no_time_for_is_refused(void **state) {
     loopback_close(&f);
 }
 
+static void a_turn_that_runs_on_refuses_from_within(void **state) {
+    (void)state;
+    loopback_fixture f;
+    unsigned answered = 0;
+    loopback_open(&f, "{\"server\": {}}");
+    f.worker->overload.now = late;
+    while (loopback_ask(&f, "GET /plain HTTP/1.1\r\nHost: t\r\n\r\n")->status == 200) answered++;
+    assert_int_equal(f.answer.status, 503);
+    assert_int_equal(answered, DX_OVERLOAD_LOOK - 1);
+    loopback_close(&f);
+}
+
 static void health_checks_and_administrators_are_answered_all_the_same(void **state) {
     (void)state;
     loopback_fixture f;
@@ -126,6 +138,7 @@ int main(void) {
         cmocka_unit_test(a_long_turn_counts_only_when_it_fills_the_interval),
         cmocka_unit_test(overload_is_long_turns_for_an_interval_and_ends_with_a_short_one),
         cmocka_unit_test(what_an_overloaded_turn_has_no_time_for_is_refused),
+        cmocka_unit_test(a_turn_that_runs_on_refuses_from_within),
         cmocka_unit_test(health_checks_and_administrators_are_answered_all_the_same),
         cmocka_unit_test(a_queue_is_as_slow_as_its_last_wait_or_as_it_is_stuck),
     };

@@ -131,6 +131,7 @@ static void on_closed(void *owner, bool sent, uint64_t bytes) {
     bool quiet = c->x.operation && c->x.operation->unlogged && c->x.response.status < 500;
     // Of what goes out in pieces, the time to the last byte is told.
     if (DX_UNLIKELY(c->duration == 0) && !quiet) c->duration = dx_clock_monotonic() - c->x.started;
+    quiet |= c->x.unlogged;
     if (!quiet) dx_request_log_add(&worker->logger, &c->x, &(struct dx_request_facts){sent, bytes, c->duration});
     worker->live--;
     dx_app_release(c->app, worker->index);
