@@ -66,10 +66,18 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
             a->status = status;
         return 0;
     }
-    bool trailing = a->body.size || (frame->headers.cat == NGHTTP2_HCAT_HEADERS && a->fields[0]);
+    if (!a->status) return 0; // an interim response's
+    bool trailing = a->headed;
     char *to = trailing ? a->trailers : a->fields;
     size_t room = trailing ? sizeof a->trailers : sizeof a->fields, used = strlen(to);
     (void)snprintf(to + used, room - used, "%.*s: %.*s\n", (int)name_size, (const char *)name, (int)value_size, (const char *)value);
+    return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
+    (void)session;
+    answer *a = frame->hd.type == NGHTTP2_HEADERS ? answer_of(context, frame->hd.stream_id) : NULL;
+    if (a && a->status) a->headed = true;
     return 0;
 }
 
@@ -163,6 +171,7 @@ void client_start(client *c, stage *s) {
     nghttp2_option_set_no_http_messaging(option, 1);
     nghttp2_option_set_peer_max_concurrent_streams(option, 1000);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
     assert_int_equal(nghttp2_session_client_new2(&c->session, callbacks, c, option), 0);

@@ -13,6 +13,7 @@ typedef struct answer {
     int32_t id;
     int status; // 0: none yet
     unsigned continues;
+    bool headed;         // its head is whole: further fields are trailers
     char fields[2048];   // "name: value\n" each
     char trailers[1024]; // likewise
     dx_buffer body;
