@@ -203,11 +203,19 @@ def test_silence_is_broken(server):
         assert [line for line, _ in zip((line for line in lines if line.startswith(":")), range(3))] == [":"] * 3
 
 
-def test_a_reader_that_stops_is_cut_off(server):
+def test_a_reader_that_stops_is_told_why_its_stream_ended(server):
     with socket.create_connection((server.host, server.port), 20) as slow:
-        slow.sendall(b"GET /events?endless=1 HTTP/1.1\r\nHost: a\r\n\r\n")
-        record = server.wait_event(lambda r: r["event"] == "request" and r["path"] == "/events")
-        assert record["error"] == "request_timeout"
+        slow.sendall(b"GET /events?endless=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        with requests.get(server.url + "/silence", stream=True, timeout=20) as silence:
+            beats = (line for line in silence.iter_lines(chunk_size=1, decode_unicode=True) if line.startswith(":"))
+            for _ in range(20):  # longer than patience with the slow one lasts
+                next(beats)
+        data = b""
+        while piece := slow.recv(65536):
+            data = (data + piece)[-4096:]
+    assert b'event: end\ndata: {"reason":"slow"}\n\n' in data
+    record = server.wait_event(lambda r: r["event"] == "request" and r["path"] == "/events")
+    assert record["error"] == "request_timeout"
 
 
 def test_a_drain_ends_streams_with_an_event(server):
