@@ -206,6 +206,9 @@ void dx_exchange_cut(dx_exchange *x); // breaks the response off: the peer must 
 void dx_exchange_read(dx_exchange *x, const dx_reader_ops *reader, void *ctx);
 void dx_exchange_consume(dx_exchange *x, size_t bytes);
 
+// Whether `origin`, the value of an Origin field, names the host that the request was sent to.
+bool dx_exchange_is_own_origin(const dx_exchange *x, dx_slice origin);
+
 // Goes on with an exchange that waits: `verdict` is what the waiting filter or handler would have returned. On the loop's thread. May be
 // called from inside the filter or handler before it returns DX_WAIT. Exactly once a wait. When the peer has gone meanwhile (x->aborted),
 // nothing behind is run any more: the exchange is answered with DX_CANCELLED, which goes nowhere but to the log.

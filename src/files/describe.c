@@ -52,7 +52,7 @@ void dx_files_describe(const void *conf, const dx_operation *operation, yyjson_m
         break;
     case DX_POST:
         say(doc, object, "Upload files by a form",
-            "Every file of the form is written to the folder under its own name; all of them, or none.");
+            "Every file of the form is written to the folder under its own name; all are checked before the first is written.");
         add_body(doc, object, "multipart/form-data", true);
         add_content(doc, answer(doc, object, "201", "The paths of the files."), "application/json", false);
         break;

@@ -179,9 +179,17 @@ static void found(dx_work *work) {
         dx_exchange_resume(p->x, refuse(p, status, NULL));
 }
 
+// Any page may have a browser post a form here, without asking first as for other requests (the CORS protocol), and the browser shows its
+// certificate or comes from an address that may. A page of another origin can PUT, where `server.cors` lets it.
+static bool is_foreign(const dx_exchange *x) {
+    dx_slice origin = dx_fields_get(&x->request.fields, DX_FIELD_ORIGIN);
+    return origin.data && !dx_exchange_is_own_origin(x, origin);
+}
+
 dx_verdict dx_files_form(const void *conf, dx_exchange *x) {
     const dx_mount *mount = conf;
     dx_slice path = x->params[0];
+    if (is_foreign(x)) return dx_exchange_fail(x, DX_FORBIDDEN, "a page of another origin may not post forms here; it can PUT each file");
     if (!dx_files_path_allowed(mount, path)) return dx_exchange_fail(x, DX_NOT_FOUND, NULL);
     posting *p = DX_ARENA_NEW(x->arena, posting);
     if (p && path.size && path.data[path.size - 1] != '/') path = dx_arena_printf(x->arena, "%.*s/", DX_SLICE_ARG(path));

@@ -353,5 +353,7 @@ def test_a_form_uploads_every_file_of_it_or_none(site):
     problem(client.post("/static/", data={"a": "b"}), 415)
     problem(client.post("/static/", files={"a": (None, b"field")}), 422)
     problem(client.post("/static/", files={"a": ("large", b"x" * (3 * 2**20 + 1))}), 413)
+    problem(client.post("/static/", files=[("a", ("foreign", b"1"))], headers={"origin": "https://evil.example"}), 403)
+    assert client.post("/static/", files=[("a", ("own", b"1"))], headers={"origin": server.url}).status_code == 201
     climbing = client.post("/static/in/", files=[("a", ("../../evil.txt", b"1"))])
     assert climbing.status_code == 201 and climbing.json()["files"][0]["path"] == "/static/in/evil.txt"

@@ -1,7 +1,6 @@
 """TLS as clients of others see it: Python's ssl and `openssl s_client` against the real binary, with certificates that openssl made."""
 import http.client
 import json
-import os
 import pathlib
 import re
 import select
@@ -211,7 +210,7 @@ def test_plain_http_is_told_to_come_by_tls(server, papers):
     assert serves(server, papers)
 
 
-@pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x16\x03\x01\x40\x01" + b"\0" * 16385, b"\x00" * 100, os.urandom(2000),
+@pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x16\x03\x01\x40\x01" + b"\0" * 16385, b"\x00" * 100, bytes(n * 167 % 256 for n in range(2000)),
                                   b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00", b"\x80\x80\x01\x03\x01"])
 def test_garbage_ends_its_connection_alone(server, papers, junk):
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as raw:
