@@ -41,7 +41,7 @@ const dx_command dx_cmd_reload = {
     "`duplex check` tells them. SIGHUP does the same, but tells the log alone.\n\n"
     "What a running process can't change (its workers, its store, its user) is refused: see `duplex upgrade`.\n\n"
     "  --pid PID  which server, where several serve FILE\n\n"
-    "Exit status: 0 reloaded, 1 no server was found or it could not, 2 wrong usage, 3 the definition was refused.\n\n"
+    "Exit status: 0 reloaded, 1 no server was found or it could not, 2 wrong usage, 3 refused, for the reasons printed.\n\n"
     "Examples:\n"
     "  duplex plan shop.json; duplex reload shop.json\n"
     "  duplex reload /etc/duplex/api.json     # after certificates were renewed: docs/internet.md has the whole hook\n",

@@ -42,7 +42,7 @@ const dx_command dx_cmd_upgrade = {
     "and ends. No connection is refused and no request is lost. When the new one can't serve, its findings are told and nothing has\n"
     "changed, but that the store's tables may have been migrated. SIGUSR2 does the same, but tells the log alone.\n\n"
     "  --pid PID  which server, where several serve FILE\n\n"
-    "Exit status: 0 handed over, 1 no server was found or it could not, 2 wrong usage, 3 the definition was refused.\n\n"
+    "Exit status: 0 handed over, 1 no server was found or it could not, 2 wrong usage, 3 refused, for the reasons printed.\n\n"
     "Example:\n"
     "  install duplex /usr/local/bin/duplex && duplex upgrade shop.json\n",
     run,
