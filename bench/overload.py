@@ -6,13 +6,13 @@ import subprocess
 import load
 
 MULTIPLES = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
-CLIENTS = 2000
+CLIENTS = 8000
 PATH = "/api/v1/items?page_size=100&count=none"
 
 
 def definition(turn):
     model = {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}, "price": {"type": "number"}}}
-    return {"server": {"mode": "production", "log": {"requests": False}, "docs": False, "compression": {"enabled": False}, "overload": {"turn": turn}},
+    return {"server": {"mode": "production", "log": {"requests": False}, "docs": False, "compression": {"enabled": False}, "overload": {"turn": turn}, "limits": {"connections_each": 0}},
             "models": {"Item": model}, "resources": {"items": {"model": "Item", "access": {"default": "public"}, "bulk": {"cap": 1000}}}}
 
 

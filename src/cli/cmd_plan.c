@@ -149,7 +149,8 @@ const dx_command dx_cmd_plan = {
     "  --json               as one JSON object: {\"count\", \"changes\": [{\"pointer\", \"change\", \"before\", \"after\", \"effect\",\n"
     "                       \"breaking\", \"note\"}]}\n"
     "  --detailed-exitcode  exit with 4 when there are changes\n\n"
-    "Exit status: 0 done, 1 no server was found or it could not say, 2 wrong usage, 3 it would be refused, for the reasons printed, 4 see above.\n\n"
+    "Exit status: 0 done, 1 no server was found or it could not say, 2 wrong usage, 3 it would be refused, for the reasons printed, 4 see "
+    "above.\n\n"
     "Example:\n"
     "  duplex plan shop.json && duplex reload shop.json\n",
     run,

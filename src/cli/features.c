@@ -2,7 +2,6 @@
 #include "server/feature.h"
 
 #include "files/files.h"
-#include "files/files.h"
 #include "identity/identity.h"
 #include "rest/rest.h"
 

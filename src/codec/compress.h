@@ -21,8 +21,9 @@ dx_coding dx_coding_parse(dx_slice name);  // also "x-gzip"; UNKNOWN: none of ou
 dx_coding dx_coding_choose(dx_slice accept_encoding, unsigned offered);
 
 typedef struct dx_compressor dx_compressor;
-// `level`: 1 fast … 9 small, on each coding's own scale; what takes longer than that is not for answering. `size`: of the whole when known (then exactly that much must come), else
-// -1; small ones get small windows. A thread keeps a few that were destroyed, for its next ones, until it ends.
+// `level`: 1 fast … 9 small, on each coding's own scale; what takes longer than that is not for answering. `size`: of the whole when known
+// (then exactly that much must come), else -1; small ones get small windows. A thread keeps a few that were destroyed, for its next ones,
+// until it ends.
 dx_status dx_compressor_create(dx_compressor **out, dx_coding coding, int level, int64_t size) DX_MUST_USE;
 void dx_compressor_destroy(dx_compressor *compressor);
 typedef enum dx_compress { DX_COMPRESS_MORE, DX_COMPRESS_FLUSH, DX_COMPRESS_END } dx_compress;

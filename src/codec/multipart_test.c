@@ -84,7 +84,8 @@ static void assert_parsed(fixture *f, const char *body, dx_status status, const 
         dx_status got = parse_cut(f, text, cut, text.size);
         dx_buffer_byte(&f->log, 0);
         if (got != status || (log && strcmp(f->log.data, log) != 0))
-            fail_msg("cut at %zu: %s (%s) %s, not %s", cut, dx_status_name(got), dx_multipart_reason(f->multipart), f->log.data, log ? log : "anything");
+            fail_msg("cut at %zu: %s (%s) %s, not %s", cut, dx_status_name(got), dx_multipart_reason(f->multipart), f->log.data,
+                     log ? log : "anything");
     }
     for (size_t step = 1; step < 8; step++) {
         assert_int_equal(parse_cut(f, text, step, step), status);

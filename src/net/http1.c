@@ -38,7 +38,7 @@ void dx_http1_answered(dx_http1 *h, dx_stream *stream) {
     dx_connection_answered(c, stream);
     h->stream = NULL;
     h->discarded = 0;
-    if (c->finish) return; // refused
+    if (c->finish) return;                                                        // refused
     bool whole = !h->reading_body || (!h->parser.chunked && h->parser.left == 0); // or the parser has only to say so
     if (!h->reading_body || (whole && h->close))
         request_done(h);

@@ -104,8 +104,8 @@ typedef struct dx_listener_options {
 
 // A socket that listens, and what is spoken there.
 typedef struct dx_endpoint {
-    int fd;             // dx_socket_listen's, or anybody's stream socket that listens
-    struct dx_tls *tls; // NULL: in the clear. Not held: it must live until the endpoint is changed or removed
+    int fd;              // dx_socket_listen's, or anybody's stream socket that listens
+    struct dx_tls *tls;  // NULL: in the clear. Not held: it must live until the endpoint is changed or removed
     bool proxy_protocol; // every connection begins with a PROXY header
     // Who alone may send one; NULL: anybody. Not held, as `tls`.
     const struct dx_ranges *proxies;

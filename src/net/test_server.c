@@ -110,8 +110,8 @@ static void on_end(void *owner) {
     else if (at(a, "/peer"))
         respond(a, dx_arena_printf(dx_stream_arena(a->stream), "%.*s %u", DX_SLICE_ARG(a->peer), a->tag));
     else if (at(a, "/tls") && a->tls)
-        respond(a, dx_arena_printf(dx_stream_arena(a->stream), "%s|%.*s|%d|%d|%.*s|%.*s", a->tls->version, DX_SLICE_ARG(a->tls->server_name),
-                                   a->tls->http2, a->tls->resumed, DX_SLICE_ARG(a->tls->client_subject),
+        respond(a, dx_arena_printf(dx_stream_arena(a->stream), "%s|%.*s|%d|%d|%.*s|%.*s", a->tls->version,
+                                   DX_SLICE_ARG(a->tls->server_name), a->tls->http2, a->tls->resumed, DX_SLICE_ARG(a->tls->client_subject),
                                    DX_SLICE_ARG(a->tls->client_fingerprint)));
     else if (at(a, "/big"))
         respond(a, dx_slice_of(big, sizeof big));

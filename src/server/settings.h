@@ -14,9 +14,9 @@ typedef struct dx_settings_reader {
 } dx_settings_reader;
 
 // Complaints are in `diags`; the status is DX_OK or DX_NO_MEMORY.
-dx_status dx_settings_read_listens(dx_settings_reader *r) DX_MUST_USE; // settings_listen.c
-dx_status dx_settings_read_tls(dx_settings_reader *r) DX_MUST_USE;     // settings_tls.c; after the listens
-dx_status dx_settings_read_access(dx_settings_reader *r) DX_MUST_USE;  // settings_access.c
+dx_status dx_settings_read_listens(dx_settings_reader *r) DX_MUST_USE;     // settings_listen.c
+dx_status dx_settings_read_tls(dx_settings_reader *r) DX_MUST_USE;         // settings_tls.c; after the listens
+dx_status dx_settings_read_access(dx_settings_reader *r) DX_MUST_USE;      // settings_access.c
 dx_status dx_settings_read_compression(dx_settings_reader *r) DX_MUST_USE; // settings_compression.c
 
 // A file of the definition: a relative one lies beside it. NULL without memory.

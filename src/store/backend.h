@@ -26,8 +26,8 @@ typedef struct dx_backend {
     void (*submit)(dx_session *session, dx_tx *tx);                         // on the session's loop; must not block
     void (*run)(dx_store *store, dx_tx *tx);                                // blocks
     void (*set_wait)(dx_store *store, dx_nanos wait);
-    dx_status (*check)(dx_session *session);                                // on the session's loop; brief
-    dx_status (*watch)(dx_store *store, const dx_table *table);             // from any thread
+    dx_status (*check)(dx_session *session);                    // on the session's loop; brief
+    dx_status (*watch)(dx_store *store, const dx_table *table); // from any thread
     size_t (*row_columns)(const dx_row *row);
     dx_value (*row_value)(const dx_row *row, size_t column); // `column` is in range
 } dx_backend;
