@@ -87,13 +87,17 @@ def cpu_a_request(process, run):
     return (process.cpu() - before) * 1e6 / count
 
 
+def amount(micros):
+    return f"{micros / 1000:,.0f} ms" if micros >= 10_000 else f"{micros:.0f} µs" if micros >= 100 else f"{micros:.2f} µs"
+
+
 def beside(table, what, ours, theirs, rounds, target=1.0):
     """Measures all in turn; the ratio to the better peer is the median over the rounds."""
     runs = [[measure() for measure in (ours, *theirs.values())] for _ in range(rounds)]
     ratio = statistics.median(row[0] / min(row[1:]) for row in runs)
     best = [min(column) for column in zip(*runs)]
-    text = ", ".join(f"{name} {value:.2f} µs" for name, value in zip(theirs, best[1:]))
-    table.add(what, f"{best[0]:.2f} µs", text, ratio, f"≤ {target}", ratio <= target)
+    text = ", ".join(f"{name} {amount(value)}" for name, value in zip(theirs, best[1:]))
+    table.add(what, amount(best[0]), text, ratio, f"≤ {target}", ratio <= target)
 
 
 def row_protocols(folder, table, duplex, rounds=5):
