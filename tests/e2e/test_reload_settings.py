@@ -2,6 +2,7 @@
 the setting's name. A setting that the schema gets is missed here until it has its row."""
 import gzip
 import json
+import select
 import shutil
 import socket
 import ssl
@@ -219,7 +220,7 @@ def has_records(server):
     while time.monotonic() < deadline:
         if len(server.events()) > before:
             return True
-        time.sleep(0.01)
+        select.select([], [], [], 0.01)
     return False
 
 
