@@ -109,12 +109,20 @@ dx_nanos dx_loop_now(const dx_loop *loop) {
     return (dx_nanos)uv_now(&loop->uv) * DX_MILLISECOND;
 }
 
-dx_nanos dx_loop_busy(dx_loop *loop) {
-    dx_nanos now = dx_clock_monotonic(), idle = (dx_nanos)uv_metrics_idle_time(&loop->uv);
-    dx_nanos busy = now - loop->asked - (idle - loop->idle);
-    loop->asked = now;
-    loop->idle = idle;
+static dx_nanos idle_time(const dx_loop *loop) {
+    return (dx_nanos)uv_metrics_idle_time((uv_loop_t *)(uintptr_t)&loop->uv); // takes a lock in there
+}
+
+dx_nanos dx_loop_busy_so_far(const dx_loop *loop, dx_nanos now) {
+    dx_nanos busy = now - loop->asked - (idle_time(loop) - loop->idle);
     return busy > 0 ? busy : 0;
+}
+
+dx_nanos dx_loop_busy(dx_loop *loop) {
+    dx_nanos now = dx_clock_monotonic(), busy = dx_loop_busy_so_far(loop, now);
+    loop->asked = now;
+    loop->idle = idle_time(loop);
+    return busy;
 }
 
 dx_micros_utc dx_loop_utc(dx_loop *loop) {

@@ -57,6 +57,7 @@ dx_status dx_loop_work(dx_loop *loop, dx_work *work) DX_MUST_USE;
 
 // How long the loop has been busy since this was asked last: the time gone by, less what it waited for descriptors. On its thread.
 dx_nanos dx_loop_busy(dx_loop *loop);
+dx_nanos dx_loop_busy_so_far(const dx_loop *loop, dx_nanos now); // the same at `now`, and the next dx_loop_busy counts it still
 
 // Called at the end of every loop turn in which something happened, before the loop waits again: where a turn's read snapshot is let go and
 // buffered output is sent. Added at start, never removed. At most 8.

@@ -36,11 +36,11 @@ void dx_overload_turn(dx_overload *overload, dx_nanos took) {
 
 // A burst can make one turn as long as many: it is looked at from within, too.
 static bool has_lasted(dx_overload *overload) {
-    dx_nanos now = overload->now(), began = dx_loop_now(overload->loop);
-    dx_nanos since = overload->above_from ? overload->above_from : began;
-    if (DX_LIKELY(now - began <= overload->bound || now - since < DX_OVERLOAD_INTERVAL)) return false;
+    dx_nanos now = overload->now(), busy = dx_loop_busy_so_far(overload->loop, now);
+    dx_nanos lasted = overload->above_from ? now - overload->above_from : busy;
+    if (DX_LIKELY(busy <= overload->bound || lasted < DX_OVERLOAD_INTERVAL)) return false;
     overload->on = true;
-    tell(overload, "overloaded", now - began);
+    tell(overload, "overloaded", busy);
     return true;
 }
 
@@ -48,7 +48,7 @@ static bool has_lasted(dx_overload *overload) {
 bool dx_overload_refuses(dx_overload *overload) {
     if (DX_LIKELY(!overload->on)) {
         if (DX_LIKELY(++overload->begun % DX_OVERLOAD_LOOK) || !has_lasted(overload)) return false;
-    } else if (overload->now() - dx_loop_now(overload->loop) < overload->bound / 2) {
+    } else if (dx_loop_busy_so_far(overload->loop, overload->now()) < overload->bound / 2) {
         return false;
     }
     overload->refused++;
