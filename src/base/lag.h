@@ -15,21 +15,21 @@ typedef struct dx_lag {
     _Atomic(dx_nanos) since;  // when that was, or when the queue ceased to be empty
 } dx_lag;
 
-// One more waits; how many waited before. Any thread.
+// One more waits; how many waited before. Any thread. Whoever sees the count sees a `since` that belongs to it: the word is written before
+// the count leaves 0, and whoever finds the queue not empty and empties it meanwhile has written it anew.
 static inline size_t dx_lag_enter(dx_lag *lag, dx_nanos now) {
-    size_t before = atomic_fetch_add_explicit(&lag->waiting, 1, memory_order_relaxed);
-    if (before == 0) {
+    if (atomic_load_explicit(&lag->waiting, memory_order_relaxed) == 0) {
         atomic_store_explicit(&lag->waited, 0, memory_order_relaxed);
         atomic_store_explicit(&lag->since, now, memory_order_relaxed);
     }
-    return before;
+    return atomic_fetch_add_explicit(&lag->waiting, 1, memory_order_acq_rel);
 }
 
 // One is begun that was put in at `entered`.
 static inline void dx_lag_begin(dx_lag *lag, dx_nanos entered, dx_nanos now) {
     atomic_store_explicit(&lag->waited, now - entered, memory_order_relaxed);
     atomic_store_explicit(&lag->since, now, memory_order_relaxed);
-    (void)atomic_fetch_sub_explicit(&lag->waiting, 1, memory_order_relaxed);
+    (void)atomic_fetch_sub_explicit(&lag->waiting, 1, memory_order_acq_rel);
 }
 
 // One is taken back that was just put in.
@@ -39,7 +39,7 @@ static inline void dx_lag_withdraw(dx_lag *lag) {
 
 // What the next one has to reckon with: 0 when nobody waits. A queue of which nothing is begun any more grows older by itself.
 static inline dx_nanos dx_lag_of(dx_lag *lag, dx_nanos now) {
-    if (atomic_load_explicit(&lag->waiting, memory_order_relaxed) == 0) return 0;
+    if (atomic_load_explicit(&lag->waiting, memory_order_acquire) == 0) return 0;
     dx_nanos waited = atomic_load_explicit(&lag->waited, memory_order_relaxed);
     dx_nanos stuck = now - atomic_load_explicit(&lag->since, memory_order_relaxed);
     return waited > stuck ? waited : stuck;

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "base/lag.h"
 #include "server/loopback_fixture.h"
 
 static dx_nanos clock_now;
@@ -117,22 +116,6 @@ static void health_checks_and_administrators_are_answered_all_the_same(void **st
     loopback_close(&f);
 }
 
-static void a_queue_is_as_slow_as_its_last_wait_or_as_it_is_stuck(void **state) {
-    (void)state;
-    dx_lag lag = {0};
-    assert_int_equal(dx_lag_of(&lag, 50), 0);
-    assert_int_equal(dx_lag_enter(&lag, 100), 0);
-    assert_int_equal(dx_lag_of(&lag, 130), 30); // nothing was begun since
-    assert_int_equal(dx_lag_enter(&lag, 110), 1);
-    dx_lag_begin(&lag, 100, 200);
-    assert_int_equal(dx_lag_of(&lag, 201), 100);
-    assert_int_equal(dx_lag_of(&lag, 500), 300);
-    dx_lag_begin(&lag, 110, 500);
-    assert_int_equal(dx_lag_of(&lag, 900), 0); // nobody waits
-    assert_int_equal(dx_lag_enter(&lag, 1000), 0);
-    assert_int_equal(dx_lag_of(&lag, 1001), 1); // what was is forgotten
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_long_turn_counts_only_when_it_fills_the_interval),
@@ -140,7 +123,6 @@ int main(void) {
         cmocka_unit_test(what_an_overloaded_turn_has_no_time_for_is_refused),
         cmocka_unit_test(a_turn_that_runs_on_refuses_from_within),
         cmocka_unit_test(health_checks_and_administrators_are_answered_all_the_same),
-        cmocka_unit_test(a_queue_is_as_slow_as_its_last_wait_or_as_it_is_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
