@@ -11,7 +11,12 @@ typedef struct dx_filter_ops {
     const char *name;
     // May answer, wait or go on. Must not block. NULL: goes on. `conf` is immutable and shared by all workers.
     dx_verdict (*in)(const void *conf, dx_exchange *x);
-    // Sees the answer, may change it. Must not wait. Runs once for every exchange that `in` let past or waited on. NULL: nothing to do.
+    // On the way out, before `out`: whether the answer stands. DX_ANSWER: it does. DX_NEXT: what lies behind this filter runs again (the
+    // answer has been forgotten, dx_exchange_forget). DX_WAIT: dx_exchange_resume says which of the two. NULL: it stands. As often as there
+    // is an answer from behind; not for exchanges that this filter answered itself.
+    dx_verdict (*again)(const void *conf, dx_exchange *x);
+    // Sees the answer, may change it. Must not wait. Runs once for every exchange that `in` let past or waited on (for
+    // every time that it did, where a filter before it has things run again). NULL: nothing to do.
     void (*out)(const void *conf, dx_exchange *x);
 } dx_filter_ops;
 

@@ -37,7 +37,21 @@ static void part_out(const void *conf, dx_exchange *x) {
     note(((const part *)conf)->out);
 }
 
-static const dx_filter_ops both = {"both", part_in, part_out}, only_in = {"in", part_in, NULL}, only_out = {"out", NULL, part_out};
+static const dx_filter_ops both = {.name = "both", .in = part_in, .out = part_out};
+static const dx_filter_ops only_in = {.name = "in", .in = part_in}, only_out = {.name = "out", .out = part_out};
+
+// A filter that has the rest run again: so often, having waited or not.
+static int runs_left;
+static bool waits, resumes;
+static dx_verdict part_again(const void *conf, dx_exchange *x) {
+    (void)conf;
+    note('?');
+    dx_verdict verdict = runs_left-- > 0 ? DX_NEXT : DX_ANSWER;
+    if (verdict == DX_NEXT) dx_exchange_forget(x);
+    if (resumes) dx_exchange_resume(x, verdict);
+    return waits ? DX_WAIT : verdict;
+}
+static const dx_filter_ops repeating = {.name = "again", .in = part_in, .again = part_again, .out = part_out};
 
 static void count_finished(dx_exchange *x) {
     (void)x;
@@ -95,6 +109,66 @@ static void a_filter_that_answers_is_not_seen_on_the_way_out(void **state) {
     f->parts[1].verdict = DX_ANSWER;
     dx_chain_run_with(&f->x, &f->chain);
     assert_string_equal(trace, "abA");
+}
+
+static void a_filter_may_have_what_lies_behind_it_run_again(void **state) {
+    fixture *f = *state;
+    f->filters[1].ops = &repeating;
+    runs_left = 2;
+    waits = resumes = false;
+    dx_chain_run_with(&f->x, &f->chain);
+    assert_string_equal(trace, "abcdC?cdC?cdC?BA");
+    assert_int_equal(finished_count, 1);
+}
+
+static void whether_it_runs_again_may_be_said_later(void **state) {
+    fixture *f = *state;
+    f->filters[1].ops = &repeating;
+    runs_left = 1;
+    waits = true;
+    resumes = false;
+    dx_chain_run_with(&f->x, &f->chain);
+    assert_string_equal(trace, "abcdC?");
+    dx_exchange_resume(&f->x, DX_NEXT);
+    assert_string_equal(trace, "abcdC?cdC?");
+    assert_int_equal(finished_count, 0);
+    dx_exchange_resume(&f->x, DX_ANSWER);
+    assert_string_equal(trace, "abcdC?cdC?BA");
+    assert_int_equal(finished_count, 1);
+}
+
+static void whether_it_runs_again_may_be_said_from_inside(void **state) {
+    fixture *f = *state;
+    f->filters[1].ops = &repeating;
+    runs_left = 1;
+    waits = resumes = true;
+    dx_chain_run_with(&f->x, &f->chain);
+    assert_string_equal(trace, "abcdC?cdC?BA");
+    assert_int_equal(finished_count, 1);
+}
+
+static void a_filter_is_not_asked_about_its_own_answer(void **state) {
+    fixture *f = *state;
+    f->filters[1].ops = &repeating;
+    f->parts[1].verdict = DX_WAIT;
+    runs_left = 1;
+    dx_chain_run_with(&f->x, &f->chain);
+    (void)dx_exchange_empty(&f->x, 204);
+    dx_exchange_resume(&f->x, DX_ANSWER);
+    assert_string_equal(trace, "abBA");
+}
+
+static void nothing_runs_again_for_a_peer_that_has_gone(void **state) {
+    fixture *f = *state;
+    f->filters[1].ops = &repeating;
+    runs_left = 1;
+    waits = true;
+    resumes = false;
+    dx_chain_run_with(&f->x, &f->chain);
+    f->x.aborted = true;
+    dx_exchange_resume(&f->x, DX_NEXT);
+    assert_string_equal(trace, "abcdC?BA");
+    assert_int_equal(finished_count, 1);
 }
 
 static void missing_slots_pass_through(void **state) {
@@ -220,6 +294,11 @@ int main(void) {
         TEST(filters_run_in_order_in_and_in_reverse_out),
         TEST(an_operation_runs_its_own_chain),
         TEST(a_filter_that_answers_is_not_seen_on_the_way_out),
+        TEST(a_filter_may_have_what_lies_behind_it_run_again),
+        TEST(whether_it_runs_again_may_be_said_later),
+        TEST(whether_it_runs_again_may_be_said_from_inside),
+        TEST(a_filter_is_not_asked_about_its_own_answer),
+        TEST(nothing_runs_again_for_a_peer_that_has_gone),
         TEST(missing_slots_pass_through),
         TEST(a_waiting_filter_is_gone_on_with_later),
         TEST(a_filter_that_waited_and_answers_is_seen_on_the_way_out),

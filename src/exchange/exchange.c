@@ -2,7 +2,7 @@
 // is made here, so that the spine works alone.
 #include "exchange/flow.h"
 
-#define SLOTS DX_COUNT_OF(((dx_exchange *)0)->slots)
+#define SLOTS DX_SLOT_CACHE // what dx_slot_reserve gives out; behind it are those of src/policy
 
 static dx_problem_writer problem_writer;
 static int slots_taken;
@@ -12,7 +12,7 @@ void dx_exchange_set_problem_writer(dx_problem_writer writer) {
 }
 
 int dx_slot_reserve(void) {
-    return slots_taken < (int)SLOTS ? slots_taken++ : -1;
+    return slots_taken < SLOTS ? slots_taken++ : -1;
 }
 
 bool dx_principal_has_role(const dx_principal *principal, dx_slice role) {
@@ -55,6 +55,26 @@ static bool describes_body(const dx_field *field) {
     for (size_t i = 0; i < DX_COUNT_OF(names); i++)
         if (dx_slice_equal_nocase(field->name, names[i])) return true;
     return false;
+}
+
+void dx_exchange_forget(dx_exchange *x) {
+    x->response.status = 0;
+    x->response.fields.count = 0;
+    x->response.body = (dx_slice){0};
+    x->failure = DX_FAILURE_NONE;
+    x->failure_detail = (dx_slice){0};
+}
+
+dx_verdict dx_exchange_fail_out(dx_exchange *x, dx_failure failure, const char *detail, ...) {
+    dx_exchange_forget(x);
+    x->failure = failure;
+    x->response.status = dx_failure_http(failure);
+    if (!detail) return DX_ANSWER;
+    va_list args;
+    va_start(args, detail);
+    x->failure_detail = dx_arena_vprintf(x->arena, detail, args); // without memory there is no detail
+    va_end(args);
+    return DX_ANSWER;
 }
 
 // Fields of an answer that is being replaced go; those of filters stay.

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/diag.h"
 #include "codec/http.h"
+#include "exchange/outcome.h"
 #include "loop/loop.h"
 
 typedef struct dx_exchange dx_exchange;
@@ -27,7 +28,7 @@ typedef struct dx_principal {
 } dx_principal;
 bool dx_principal_has_role(const dx_principal *principal, dx_slice role); // false for NULL
 
-typedef struct dx_request {
+typedef struct dx_exchange_request {
     dx_method method;
     dx_slice target, path, query; // not decoded; `query` without "?"
     dx_fields fields;
@@ -43,7 +44,10 @@ typedef struct dx_request {
     const dx_fields *trailers;        // behind the body; NULL: none (yet)
     dx_slice certificate_subject;     // of a verified TLS client certificate (RFC 4514); empty: none
     dx_slice certificate_fingerprint; // its SHA-256, lower hex
-} dx_request;
+    // of a request that goes out
+    dx_slice authority; // who is asked: "api.example.com" or "api.example.com:8443"
+    bool once;          // its body can't be sent again
+} dx_exchange_request;
 
 // --- bodies as streams -----------------------------------------------------------------------------------------------------
 // A *reader* is what a handler of a DX_BODY_STREAM operation takes the request's body with; a *source* is what writes a response in
@@ -107,7 +111,7 @@ typedef struct dx_flow {
     bool ended : 1;     // the reader's `end` was called
 } dx_flow;
 
-typedef struct dx_response {
+typedef struct dx_exchange_response {
     int status; // 0: not answered yet
     dx_fields fields;
     dx_slice body; // arena or static
@@ -121,7 +125,7 @@ typedef struct dx_response {
     int64_t file_offset, file_size;
     dx_encoder *encoder; // for a source; NULL: as written
     bool compress;       // a source says so: its pieces may be held back by a content coding until dx_exchange_flush
-} dx_response;
+} dx_exchange_response;
 
 // What a filter or a handler says. The set is closed.
 typedef enum dx_verdict {
@@ -129,6 +133,16 @@ typedef enum dx_verdict {
     DX_ANSWER, // the response is set; turn round
     DX_WAIT    // dx_exchange_resume will be called (perhaps it has been already)
 } dx_verdict;
+
+// Slots of the filters that both ends use (src/policy); the others are given out by dx_slot_reserve.
+typedef enum dx_policy_slot {
+    DX_SLOT_CACHE = 8,
+    DX_SLOT_RETRY,
+    DX_SLOT_BREAKER,
+    DX_SLOT_LIMIT,
+    DX_SLOT_AUTH,
+    DX_SLOT_COUNT
+} dx_policy_slot;
 
 #define DX_PARAMS_CAP     8
 #define DX_REQUEST_ID_CAP 64
@@ -147,8 +161,8 @@ struct dx_exchange {
     const dx_operation *operation;  // matched by the router; NULL before and for 404
     dx_slice params[DX_PARAMS_CAP]; // path parameters, decoded, in the pattern's order
     dx_slice allow;                 // the matched path's methods, "GET, HEAD, OPTIONS"; empty: no such path
-    dx_request request;
-    dx_response response;
+    dx_exchange_request request;
+    dx_exchange_response response;
     const dx_principal *principal;   // NULL: nobody yet
     dx_nanos started;                // monotonic
     dx_slice request_id;             // the client's when it was well-formed, else ours
@@ -162,7 +176,16 @@ struct dx_exchange {
     const dx_reader_ops *reader; // set by dx_exchange_read
     void *reader_ctx;
     void (*finished)(dx_exchange *exchange); // called once when the chain is through
-    void *slots[8];                          // per-exchange state of filters; numbers from dx_slot_reserve at load time
+    void *slots[DX_SLOT_COUNT];              // per-exchange state of filters: dx_policy_slot, and below by dx_slot_reserve at load time
+
+    // Of an exchange that goes out; what a server receives has none of it.
+    dx_nanos deadline;              // for all of it, attempts and waits included; monotonic; 0: none
+    dx_failure failure;             // why there is no answer of the peer's; response.status is then dx_failure_http of it
+    dx_slice failure_detail;        // for the caller, in the arena
+    dx_phase phase;                 // where it is
+    uint16_t attempt;               // how often it has been sent
+    dx_nanos phase_since;           // monotonic
+    dx_nanos spent[DX_PHASE_COUNT]; // in phases that are over
 };
 
 // Ready for dx_chain_run: zeroes it but for what is passed.
@@ -208,6 +231,18 @@ void dx_exchange_consume(dx_exchange *x, size_t bytes);
 
 // Whether `origin`, the value of an Origin field, names the host that the request was sent to.
 bool dx_exchange_is_own_origin(const dx_exchange *x, dx_slice origin);
+
+// --- going out ---------------------------------------------------------------------------------------------------------------
+// No answer of the peer's: sets failure, detail (printf, may be NULL), and a status without a body. Returns DX_ANSWER.
+dx_verdict dx_exchange_fail_out(dx_exchange *x, dx_failure failure, const char *detail, ...) DX_PRINTF(3, 4);
+// From now on its time is spent on `phase`; `now` as dx_clock_monotonic.
+static inline void dx_exchange_enter(dx_exchange *x, dx_phase phase, dx_nanos now) {
+    x->spent[x->phase] += now - x->phase_since;
+    x->phase_since = now;
+    x->phase = phase;
+}
+// Forgets the answer, before the exchange is sent again.
+void dx_exchange_forget(dx_exchange *x);
 
 // Goes on with an exchange that waits: `verdict` is what the waiting filter or handler would have returned. On the loop's thread. May be
 // called from inside the filter or handler before it returns DX_WAIT. Exactly once a wait. When the peer has gone meanwhile (x->aborted),

@@ -353,4 +353,4 @@ static dx_verdict bearer_in(const void *conf, dx_exchange *x) {
     return DX_NEXT;
 }
 
-const dx_filter_ops dx_bearer_filter = {"bearer", bearer_in, NULL};
+const dx_filter_ops dx_bearer_filter = {.name = "bearer", .in = bearer_in};

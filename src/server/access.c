@@ -32,5 +32,5 @@ static dx_verdict accept_in(const void *conf, dx_exchange *x) {
     return dx_exchange_fail(x, DX_NOT_ACCEPTABLE, "answers are application/json, which the Accept field refuses");
 }
 
-const dx_filter_ops dx_access_filter = {"access", access_in, NULL};
-const dx_filter_ops dx_accept_filter = {"accept", accept_in, NULL};
+const dx_filter_ops dx_access_filter = {.name = "access", .in = access_in};
+const dx_filter_ops dx_accept_filter = {.name = "accept", .in = accept_in};

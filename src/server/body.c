@@ -33,7 +33,7 @@ static bool is_taken(const dx_call *c) {
 
 static dx_verdict judge(dx_call *c) {
     dx_intake *in = &c->intake;
-    dx_request *request = &c->x.request;
+    dx_exchange_request *request = &c->x.request;
     if (in->status != DX_OK) return dx_decode_refuse(c, in->status);
     if (!in->spool)
         request->body = dx_buffer_slice(&in->whole);
@@ -189,7 +189,7 @@ static void on_spooled(void *ctx) {
 }
 
 // Handlers meet the body as if it had been sent as it is.
-static void forget_coding(dx_request *request) {
+static void forget_coding(dx_exchange_request *request) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < request->fields.count; i++)
         if (request->fields.items[i].id != DX_FIELD_CONTENT_ENCODING) request->fields.items[kept++] = request->fields.items[i];
@@ -238,4 +238,4 @@ static dx_verdict body_in(const void *conf, dx_exchange *x) {
     return DX_WAIT;
 }
 
-const dx_filter_ops dx_body_filter = {"body", body_in, NULL};
+const dx_filter_ops dx_body_filter = {.name = "body", .in = body_in};

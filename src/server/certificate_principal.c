@@ -40,4 +40,4 @@ static dx_verdict certificate_in(const void *conf, dx_exchange *x) {
     return DX_NEXT;
 }
 
-const dx_filter_ops dx_certificate_filter = {"certificate", certificate_in, NULL};
+const dx_filter_ops dx_certificate_filter = {.name = "certificate", .in = certificate_in};

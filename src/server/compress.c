@@ -282,7 +282,7 @@ static bool compress(const dx_compression *conf, dx_exchange *x, const answer *a
 
 static void compress_out(const void *arg, dx_exchange *x) {
     const dx_compression *conf = arg;
-    dx_response *r = &x->response;
+    dx_exchange_response *r = &x->response;
     bool streams = r->source && r->compress && !r->encoder && !r->tunnel;
     uint64_t size = r->file_open ? (uint64_t)r->file_size : r->body.size;
     if (DX_LIKELY(!streams && r->status != 304 && (r->source || size == 0 || size < conf->floor))) return;
@@ -312,4 +312,4 @@ static void compress_out(const void *arg, dx_exchange *x) {
     if (again.etag) again.etag->value = plain;
 }
 
-const dx_filter_ops dx_compress_filter = {"compress", compress_in, compress_out};
+const dx_filter_ops dx_compress_filter = {.name = "compress", .in = compress_in, .out = compress_out};

@@ -64,7 +64,7 @@ static void on_closed(void *ctx, dx_exchange *x, dx_status why) {
 static const dx_source_ops source = {on_ready, NULL, on_closed};
 
 bool dx_compress_file(dx_exchange *x, dx_slice content_type) {
-    dx_response *response = &x->response;
+    dx_exchange_response *response = &x->response;
     reading *r = dx_memory_alloc(sizeof *r);
     if (!r) return false;
     r->task.run = on_task;

@@ -40,4 +40,4 @@ static void cors_out(const void *conf, dx_exchange *x) {
     if (cors->expose.size) dx_exchange_field(x, DX_SLICE("access-control-expose-headers"), cors->expose);
 }
 
-const dx_filter_ops dx_cors_filter = {"cors", cors_in, cors_out};
+const dx_filter_ops dx_cors_filter = {.name = "cors", .in = cors_in, .out = cors_out};

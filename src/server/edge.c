@@ -107,4 +107,4 @@ static void edge_out(const void *conf, dx_exchange *x) {
     if (edge->request_id) dx_exchange_field(x, DX_SLICE("x-request-id"), x->request_id);
 }
 
-const dx_filter_ops dx_edge_filter = {"edge", NULL, edge_out};
+const dx_filter_ops dx_edge_filter = {.name = "edge", .out = edge_out};

@@ -70,7 +70,7 @@ static void walk_fields(walk *w, const dx_fields *fields, dx_field_id id) {
     }
 }
 
-static void take_proto(dx_request *request, dx_slice proto) {
+static void take_proto(dx_exchange_request *request, dx_slice proto) {
     if (dx_slice_equal_nocase(proto, DX_SLICE("https")))
         request->secure = true;
     else if (dx_slice_equal_nocase(proto, DX_SLICE("http")))
@@ -111,7 +111,7 @@ static bool is_admitted(const walk *w) {
 
 static dx_verdict forwarded_in(const void *conf, dx_exchange *x) {
     walk w = {.settings = conf};
-    dx_request *request = &x->request;
+    dx_exchange_request *request = &x->request;
     if (!read_peer(request->peer, &w.client) || !dx_ranges_have(w.settings->gate.proxies, &w.client)) return DX_NEXT;
     walk_fields(&w, &request->fields, w.settings->reads_forwarded ? DX_FIELD_FORWARDED : DX_FIELD_X_FORWARDED_FOR);
     take_proto(request, w.settings->reads_forwarded ? w.proto : last_proto(&request->fields));
@@ -123,4 +123,4 @@ static dx_verdict forwarded_in(const void *conf, dx_exchange *x) {
     return is_admitted(&w) ? DX_NEXT : dx_exchange_fail(x, DX_FORBIDDEN, "this address may not connect");
 }
 
-const dx_filter_ops dx_forwarded_filter = {"forwarded", forwarded_in, NULL};
+const dx_filter_ops dx_forwarded_filter = {.name = "forwarded", .in = forwarded_in};

@@ -48,9 +48,9 @@ static int tear_down(void **state) {
 }
 
 static void again(fixture *f, const char *peer) {
-    dx_request fresh = {.path = DX_SLICE_INIT("/items"), .peer = dx_slice_str(peer)};
+    dx_exchange_request fresh = {.path = DX_SLICE_INIT("/items"), .peer = dx_slice_str(peer)};
     f->x.request = fresh;
-    f->x.response = (dx_response){0};
+    f->x.response = (dx_exchange_response){0};
 }
 
 static void give(fixture *f, const char *name, const char *value) {

@@ -77,7 +77,7 @@ static dx_verdict overload_in(const void *conf, dx_exchange *x) {
     return dx_exchange_fail(x, DX_OVERLOADED, "the server has more to do than it can answer in time");
 }
 
-const dx_filter_ops dx_overload_filter = {"overload", overload_in, NULL};
+const dx_filter_ops dx_overload_filter = {.name = "overload", .in = overload_in};
 
 // Health checks, and what is kept for administrators, are answered whatever happens.
 bool dx_overload_spares(const dx_app *app, const dx_operation *operation) {

@@ -27,7 +27,7 @@ static bool read_host(dx_slice field, dx_slice *host) {
 
 static dx_verdict redirect_in(const void *conf, dx_exchange *x) {
     const dx_settings *settings = conf;
-    const dx_request *request = &x->request;
+    const dx_exchange_request *request = &x->request;
     dx_slice host, location;
     if (DX_LIKELY(!(request->tag & DX_TAG_REDIRECT)) || request->secure) return DX_NEXT;
     if (x->operation && dx_health_has(x->operation)) return DX_NEXT;
@@ -46,4 +46,4 @@ static dx_verdict redirect_in(const void *conf, dx_exchange *x) {
     return dx_exchange_empty(x, 308);
 }
 
-const dx_filter_ops dx_redirect_filter = {"redirect", redirect_in, NULL};
+const dx_filter_ops dx_redirect_filter = {.name = "redirect", .in = redirect_in};

@@ -198,7 +198,7 @@ static void write_head(dx_buffer *line, const dx_exchange *x, bool failed) {
 }
 
 static void write_line(dx_buffer *line, const dx_exchange *x, const struct dx_request_facts *facts) {
-    const dx_request *request = &x->request;
+    const dx_exchange_request *request = &x->request;
     bool failed = x->response.status >= 500;
     write_head(line, x, failed);
     add_text(line, DX_SLICE(",\"method\":"), dx_slice_str(request->method < DX_METHOD_COUNT ? dx_method_name(request->method) : "other"));

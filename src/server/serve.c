@@ -86,7 +86,7 @@ static void answer_in_pieces(dx_call *c, dx_response_head *head, bool bodiless) 
 }
 
 static void answer_with_file(dx_call *c, dx_response_head *head, bool bodiless) {
-    dx_response *response = &c->x.response;
+    dx_exchange_response *response = &c->x.response;
     c->answered = true;
     if (bodiless) { // the descriptor is closed with the exchange
         head->no_body_length = true;
@@ -141,7 +141,7 @@ static void on_closed(void *owner, bool sent, uint64_t bytes) {
 // --- the beginning
 // ------------------------------------------------------------------------------------------------------------------------------
 
-static void take_request(dx_request *request, const dx_request_head *head) {
+static void take_request(dx_exchange_request *request, const dx_request_head *head) {
     request->method = head->method;
     request->target = head->target;
     request->path = head->path;

@@ -30,7 +30,7 @@ static dx_verdict mark_in(const void *conf, dx_exchange *x) {
     dx_exchange_field(x, DX_SLICE("x-mark"), dx_slice_str(conf));
     return DX_NEXT;
 }
-static const dx_filter_ops identify = {"identify", identify_in, NULL}, mark = {"mark", mark_in, NULL};
+static const dx_filter_ops identify = {.name = "identify", .in = identify_in}, mark = {.name = "mark", .in = mark_in};
 
 static dx_verdict echo(const void *conf, dx_exchange *x) {
     (void)conf;
