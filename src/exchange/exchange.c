@@ -61,14 +61,14 @@ void dx_exchange_forget(dx_exchange *x) {
     x->response.status = 0;
     x->response.fields.count = 0;
     x->response.body = (dx_slice){0};
-    x->failure = DX_FAILURE_NONE;
+    x->failure = DX_ERROR_NONE;
     x->failure_detail = (dx_slice){0};
 }
 
-dx_verdict dx_exchange_fail_out(dx_exchange *x, dx_failure failure, const char *detail, ...) {
+dx_verdict dx_exchange_fail_out(dx_exchange *x, dx_error_code failure, const char *detail, ...) {
     dx_exchange_forget(x);
     x->failure = failure;
-    x->response.status = dx_failure_http(failure);
+    x->response.status = dx_error_http(failure);
     if (!detail) return DX_ANSWER;
     va_list args;
     va_start(args, detail);

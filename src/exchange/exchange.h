@@ -180,7 +180,7 @@ struct dx_exchange {
 
     // Of an exchange that goes out; what a server receives has none of it.
     dx_nanos deadline;              // for all of it, attempts and waits included; monotonic; 0: none
-    dx_failure failure;             // why there is no answer of the peer's; response.status is then dx_failure_http of it
+    dx_error_code failure;          // why there is no answer of the peer's; response.status is then dx_error_http of it
     dx_slice failure_detail;        // for the caller, in the arena
     dx_phase phase;                 // where it is
     uint16_t attempt;               // how often it has been sent
@@ -234,7 +234,7 @@ bool dx_exchange_is_own_origin(const dx_exchange *x, dx_slice origin);
 
 // --- going out ---------------------------------------------------------------------------------------------------------------
 // No answer of the peer's: sets failure, detail (printf, may be NULL), and a status without a body. Returns DX_ANSWER.
-dx_verdict dx_exchange_fail_out(dx_exchange *x, dx_failure failure, const char *detail, ...) DX_PRINTF(3, 4);
+dx_verdict dx_exchange_fail_out(dx_exchange *x, dx_error_code failure, const char *detail, ...) DX_PRINTF(3, 4);
 // From now on its time is spent on `phase`; `now` as dx_clock_monotonic.
 static inline void dx_exchange_enter(dx_exchange *x, dx_phase phase, dx_nanos now) {
     x->spent[x->phase] += now - x->phase_since;
