@@ -252,6 +252,15 @@ static dx_slice next_element(dx_slice *rest, char separator) {
     return element;
 }
 
+bool dx_field_name_valid(dx_slice name) {
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < name.size; i++) {
+        char c = name.data[i], lower = (char)(c | 0x20);
+        if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') && !(c && strchr(marks, c))) return false;
+    }
+    return name.size > 0;
+}
+
 bool dx_http_list_has(dx_slice value, dx_slice token) {
     while (value.data) {
         if (dx_slice_equal_nocase(next_element(&value, ','), token)) return true;

@@ -81,6 +81,9 @@ dx_slice dx_fields_find(const dx_fields *fields, dx_slice name);
 // Adds without copying: both slices must live as long as the fields. A value with CR, LF or NUL is refused with DX_INTERNAL.
 dx_status dx_fields_add(dx_fields *fields, dx_arena *arena, dx_slice name, dx_slice value) DX_MUST_USE;
 
+// Whether it is a token (RFC 9110 section 5.6.2), as names of fields must be.
+bool dx_field_name_valid(dx_slice name);
+
 const char *dx_http_phrase(int status); // "Not Found"; "" when unknown
 // `Sun, 06 Nov 1994 08:49:37 GMT` (29 bytes, no NUL) and back; parsing takes all three forms of RFC 9110 section 5.6.7.
 #define DX_HTTP_DATE_SIZE 29

@@ -179,6 +179,9 @@ struct dx_exchange {
     void *slots[DX_SLOT_COUNT];              // per-exchange state of filters: dx_policy_slot, and below by dx_slot_reserve at load time
 
     // Of an exchange that goes out; what a server receives has none of it.
+    // Set by a filter that waits, and by nobody else: ends the wait. It must not resume; whoever calls it does. NULL: nobody waits, or the
+    // wait ends by itself soon.
+    void (*stop)(dx_exchange *x);
     dx_nanos deadline;              // for all of it, attempts and waits included; monotonic; 0: none
     dx_error_code failure;          // why there is no answer of the peer's; response.status is then dx_error_http of it
     dx_slice failure_detail;        // for the caller, in the arena

@@ -1,0 +1,371 @@
+// Reading APIs from a definition. What a schema can check it has checked; here is what it can't: paths whose parameters exist, names that
+// are unique, models that are there.
+#include "client/apis.h"
+
+#include "base/memory.h"
+#include "client/path.h"
+
+extern const char dx_apis_schema[]; // apis.schema.json, embedded by the build
+const dx_section dx_apis_section = {"apis", dx_apis_schema, false};
+
+typedef struct reading {
+    dx_apis *apis;
+    dx_diags *diags;
+    bool refused;
+} reading;
+
+DX_PRINTF(3, 4) static void refuse(reading *r, dx_slice at, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    dx_slice message = dx_arena_vprintf(r->apis->arena, format, args);
+    va_end(args);
+    r->refused = true;
+    (void)dx_definition_complain(r->apis->definition, r->diags, at, "%.*s", DX_SLICE_ARG(message));
+}
+
+static dx_slice below(reading *r, dx_slice base, dx_slice name) {
+    return dx_json_pointer_join(r->apis->arena, base, name);
+}
+
+// Findings of others, that have no place in a file yet.
+static void tell(reading *r, const dx_diags *found) {
+    for (const dx_diag *diag = found->first; diag; diag = diag->next)
+        refuse(r, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
+}
+
+static dx_status make_settings(reading *r, const dx_settings **out, const dx_settings *below_it, yyjson_val *above, dx_slice at) {
+    dx_diags found;
+    dx_diags_init(&found, r->apis->arena);
+    dx_status status = dx_settings_make(out, r->apis->maker, r->apis->arena, below_it, above, at, &found);
+    tell(r, &found);
+    return status == DX_INVALID ? DX_OK : status;
+}
+
+// --- schemas ---------------------------------------------------------------------------------------------------------------------
+
+static dx_status add_models(reading *r) {
+    dx_apis *apis = r->apis;
+    yyjson_val *models = dx_definition_section(apis->definition, "models"), *key, *model;
+    size_t at, count;
+    apis->schemas = dx_schema_set_create(apis->arena, true);
+    // The models' references count from the whole definition: "#/models/Name".
+    dx_status status = apis->schemas ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, dx_definition_root(apis->definition)) : DX_NO_MEMORY;
+    if (status != DX_OK) return status;
+    yyjson_obj_foreach(models, at, count, key, model) {
+        const dx_schema *schema = NULL;
+        dx_diags found;
+        dx_diags_init(&found, apis->arena);
+        dx_slice uri = dx_arena_printf(apis->arena, "#/models/%.*s", DX_SLICE_ARG(dx_json_slice(key)));
+        status = uri.data ? dx_schema_compile(&schema, apis->schemas, uri, &found) : DX_NO_MEMORY;
+        if (status == DX_NO_MEMORY) return status;
+        tell(r, &found);
+        if (schema && dx_map_put(&apis->models, dx_json_slice(key), (void *)(uintptr_t)schema) != DX_OK) return DX_NO_MEMORY;
+    }
+    return DX_OK;
+}
+
+static dx_status compile_param(reading *r, dx_param *param, yyjson_val *settings, dx_slice at) {
+    yyjson_val *schema = yyjson_obj_get(settings, "schema");
+    if (!schema) return DX_OK;
+    dx_diags found;
+    dx_diags_init(&found, r->apis->arena);
+    dx_slice uri = dx_arena_printf(r->apis->arena, "#%.*s/schema", DX_SLICE_ARG(at));
+    if (!uri.data) return DX_NO_MEMORY;
+    dx_status status = dx_schema_compile(&param->schema, r->apis->schemas, uri, &found);
+    tell(r, &found);
+    return status == DX_NO_MEMORY ? status : DX_OK;
+}
+
+// --- parameters ------------------------------------------------------------------------------------------------------------------
+
+static const char *const places[] = {"path", "query", "header", "cookie", "body"};
+static const char *const types[] = {"any", "int", "float", "str", "bool", "list", "dict", "file"};
+static const char *const styles[] = {"form", "space", "pipe", "deep"};
+
+// The place of a word in its list; 0 for one that is not there, as the schema has seen to it that it is.
+static unsigned word(yyjson_val *object, const char *name, const char *const *words, size_t count) {
+    dx_slice text = dx_json_member_slice(object, name);
+    for (unsigned i = 0; i < count; i++)
+        if (dx_slice_equal(text, dx_slice_str(words[i]))) return i;
+    return 0;
+}
+
+static dx_param_in default_place(const dx_endpoint *endpoint, dx_slice name) {
+    if (dx_path_names(endpoint->path, name)) return DX_IN_PATH;
+    dx_method method = endpoint->operation.method;
+    return method == DX_POST || method == DX_PUT || method == DX_PATCH ? DX_IN_BODY : DX_IN_QUERY;
+}
+
+static dx_status read_param(reading *r, dx_endpoint *endpoint, dx_param *param, dx_slice name, yyjson_val *settings, dx_slice at) {
+    yyjson_val *explode = yyjson_obj_get(settings, "explode"), *in = yyjson_obj_get(settings, "in");
+    dx_slice wire = dx_json_member_slice(settings, "name");
+    *param = (dx_param){.name = name,
+                        .wire = wire.size ? wire : name,
+                        .in = in ? (dx_param_in)word(settings, "in", places, DX_COUNT_OF(places)) : default_place(endpoint, name),
+                        .type = (dx_param_type)word(settings, "type", types, DX_COUNT_OF(types)),
+                        .style = (dx_param_style)word(settings, "style", styles, DX_COUNT_OF(styles)),
+                        .required = yyjson_get_bool(yyjson_obj_get(settings, "required")),
+                        .secret = yyjson_get_bool(yyjson_obj_get(settings, "secret")),
+                        .explode = !explode || yyjson_get_bool(explode),
+                        .otherwise = yyjson_obj_get(settings, "default"),
+                        .description = dx_json_member_slice(settings, "description")};
+    if (param->in == DX_IN_PATH) {
+        param->required = !param->otherwise;
+        if (!dx_path_names(endpoint->path, name)) refuse(r, at, "the path %.*s has no {%.*s}", DX_SLICE_ARG(endpoint->path), DX_SLICE_ARG(name));
+    }
+    if (param->type == DX_TYPE_FILE && endpoint->body_form != DX_BODY_FORM_MULTIPART)
+        refuse(r, at, "a file needs \"body\": {\"content_type\": \"multipart/form-data\"}");
+    return compile_param(r, param, settings, at);
+}
+
+// Parameters that only the path names are text that must be given.
+static dx_status add_path_params(reading *r, dx_param *params, size_t *count, dx_slice path, dx_slice at) {
+    dx_slice name, rest = path;
+    while (dx_path_next(&rest, NULL, &name)) {
+        bool known = false;
+        for (size_t i = 0; i < *count; i++) known = known || dx_slice_equal(params[i].name, name);
+        if (known) continue;
+        if (*count == DX_PARAM_COUNT_CAP) {
+            refuse(r, at, "more than %d parameters", DX_PARAM_COUNT_CAP);
+            return DX_OK;
+        }
+        params[(*count)++] = (dx_param){.name = name, .wire = name, .in = DX_IN_PATH, .type = DX_TYPE_ANY, .required = true, .explode = true};
+    }
+    return DX_OK;
+}
+
+static size_t count_path_params(dx_slice path) {
+    size_t count = 0;
+    dx_slice name;
+    while (dx_path_next(&path, NULL, &name)) count++;
+    return count;
+}
+
+static dx_status read_params(reading *r, dx_endpoint *endpoint, yyjson_val *settings, dx_slice at) {
+    yyjson_val *list = yyjson_obj_get(settings, "params"), *key, *value;
+    dx_slice place = below(r, at, DX_SLICE("params"));
+    size_t index, size, count = 0, room = yyjson_obj_size(list) + count_path_params(endpoint->path);
+    dx_param *params = room ? DX_ARENA_ARRAY(r->apis->arena, dx_param, room) : NULL;
+    if (room && !params) return DX_NO_MEMORY;
+    if (yyjson_obj_size(list) > DX_PARAM_COUNT_CAP) {
+        refuse(r, place, "more than %d parameters", DX_PARAM_COUNT_CAP);
+        return DX_OK;
+    }
+    yyjson_obj_foreach(list, index, size, key, value) {
+        dx_status status = read_param(r, endpoint, &params[count++], dx_json_slice(key), value, below(r, place, dx_json_slice(key)));
+        if (status != DX_OK) return status;
+    }
+    dx_status status = add_path_params(r, params, &count, endpoint->path, at);
+    endpoint->params = params;
+    endpoint->param_count = (uint16_t)count;
+    return status;
+}
+
+// --- endpoints -------------------------------------------------------------------------------------------------------------------
+
+static bool is_idempotent(dx_method method) {
+    return method != DX_POST && method != DX_PATCH;
+}
+
+static dx_status read_body(reading *r, dx_endpoint *endpoint, yyjson_val *settings) {
+    (void)r;
+    dx_slice type = dx_json_member_slice(yyjson_obj_get(settings, "body"), "content_type");
+    endpoint->content_type = type.size ? type : DX_SLICE("application/json");
+    endpoint->body_form = dx_http_media_is(endpoint->content_type, "application/x-www-form-urlencoded") ? DX_BODY_FORM_URLENCODED
+                          : dx_http_media_is(endpoint->content_type, "multipart/form-data")             ? DX_BODY_FORM_MULTIPART
+                          : dx_http_media_is(endpoint->content_type, "application/json") ||
+                                  (endpoint->content_type.size > 5 &&
+                                   dx_slice_equal_nocase(dx_slice_from(endpoint->content_type, endpoint->content_type.size - 5), DX_SLICE("+json")))
+                              ? DX_BODY_FORM_JSON
+                              : DX_BODY_FORM_BYTES;
+    return DX_OK;
+}
+
+static void find_wrap(reading *r, dx_endpoint *endpoint, yyjson_val *settings, dx_slice at) {
+    dx_slice wrap = dx_json_member_slice(yyjson_obj_get(settings, "body"), "wrap");
+    if (!wrap.size) return;
+    for (size_t i = 0; i < endpoint->param_count; i++)
+        if (dx_slice_equal(endpoint->params[i].name, wrap)) endpoint->wrap = &endpoint->params[i];
+    if (!endpoint->wrap || endpoint->wrap->in != DX_IN_BODY)
+        refuse(r, below(r, below(r, at, DX_SLICE("body")), DX_SLICE("wrap")), "there is no parameter \"%.*s\" in the body", DX_SLICE_ARG(wrap));
+}
+
+static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings, dx_slice at) {
+    static const char *const names[] = {"request_model", "response_model"};
+    for (int i = 0; i < 2; i++) {
+        dx_slice name = dx_json_member_slice(settings, names[i]);
+        if (i && name.size > 2 && dx_slice_equal(dx_slice_from(name, name.size - 2), DX_SLICE("[]"))) {
+            endpoint->response_list = true;
+            name.size -= 2;
+        }
+        if (name.size && !dx_map_get(&r->apis->models, name)) {
+            dx_slice near = dx_map_nearest(&r->apis->models, name);
+            refuse(r, below(r, at, dx_slice_str(names[i])), "there is no model \"%.*s\"%s%.*s%s", DX_SLICE_ARG(name),
+                   near.size ? "; did you mean \"" : "", DX_SLICE_ARG(near), near.size ? "\"?" : "");
+        }
+        *(i ? &endpoint->response_model : &endpoint->request_model) = name;
+    }
+}
+
+static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *api, dx_slice version, dx_slice name, yyjson_val *settings,
+                               dx_slice at) {
+    dx_slice method = dx_json_member_slice(settings, "method");
+    yyjson_val *auth = yyjson_obj_get(settings, "auth_required"), *idempotent = yyjson_obj_get(settings, "idempotent");
+    endpoint->api = api;
+    endpoint->name = name;
+    endpoint->version = version;
+    endpoint->pointer = at;
+    endpoint->full = dx_arena_printf(r->apis->arena, "%.*s.%.*s.%.*s", DX_SLICE_ARG(api->name), DX_SLICE_ARG(version), DX_SLICE_ARG(name));
+    endpoint->summary = dx_json_member_slice(settings, "summary");
+    endpoint->path = dx_json_member_slice(settings, "path");
+    endpoint->operation.id = endpoint->full;
+    endpoint->operation.method = method.size ? dx_method_parse(method) : DX_GET;
+    endpoint->auth_required = !auth || yyjson_get_bool(auth);
+    endpoint->idempotent = idempotent ? yyjson_get_bool(idempotent) : is_idempotent(endpoint->operation.method);
+    endpoint->paginate = yyjson_obj_get(settings, "paginate");
+    if (!endpoint->full.data) return DX_NO_MEMORY;
+    dx_status status = make_settings(r, &endpoint->settings, api->settings, settings, at);
+    if (status == DX_OK) status = read_body(r, endpoint, settings);
+    if (status == DX_OK) status = read_params(r, endpoint, settings, at);
+    if (status != DX_OK) return status;
+    find_wrap(r, endpoint, settings, at);
+    read_models(r, endpoint, settings, at);
+    dx_slice problem = {0};
+    status = dx_path_compile(&endpoint->pieces, &endpoint->piece_count, r->apis->arena, endpoint->path, endpoint->params, endpoint->param_count,
+                             &problem);
+    if (problem.size) refuse(r, below(r, at, DX_SLICE("path")), "%.*s", DX_SLICE_ARG(problem));
+    return status;
+}
+
+static dx_status add_name(dx_apis *apis, const dx_endpoint *endpoint, bool in_default_version) {
+    dx_status status = dx_map_put(&apis->names, endpoint->full, (void *)(uintptr_t)endpoint);
+    if (status != DX_OK || !in_default_version) return status;
+    dx_slice name = dx_arena_printf(apis->arena, "%.*s.%.*s", DX_SLICE_ARG(endpoint->api->name), DX_SLICE_ARG(endpoint->name));
+    return name.data ? dx_map_put(&apis->names, name, (void *)(uintptr_t)endpoint) : DX_NO_MEMORY;
+}
+
+static dx_status read_endpoints(reading *r, dx_api *api, yyjson_val *settings) {
+    yyjson_val *versions = yyjson_obj_get(settings, "endpoints"), *version, *endpoints, *name, *value;
+    dx_slice standard = dx_json_member_slice(settings, "default_version"), place = below(r, api->pointer, DX_SLICE("endpoints"));
+    size_t i, n, j, m, total = 0;
+    yyjson_obj_foreach(versions, i, n, version, endpoints) total += yyjson_obj_size(endpoints);
+    api->endpoints = total ? DX_ARENA_ARRAY(r->apis->arena, const dx_endpoint *, total) : NULL;
+    dx_endpoint *made = total ? DX_ARENA_ARRAY(r->apis->arena, dx_endpoint, total) : NULL;
+    if (total && (!api->endpoints || !made)) return DX_NO_MEMORY;
+    if (standard.size && !yyjson_obj_getn(versions, standard.data, standard.size))
+        refuse(r, below(r, api->pointer, DX_SLICE("default_version")), "there is no version \"%.*s\" under endpoints", DX_SLICE_ARG(standard));
+    yyjson_obj_foreach(versions, i, n, version, endpoints) {
+        if (!standard.size) standard = dx_json_slice(version);
+        dx_slice at = below(r, place, dx_json_slice(version));
+        yyjson_obj_foreach(endpoints, j, m, name, value) {
+            dx_status status = read_endpoint(r, made, api, dx_json_slice(version), dx_json_slice(name), value, below(r, at, dx_json_slice(name)));
+            if (status == DX_OK) status = add_name(r->apis, made, dx_slice_equal(dx_json_slice(version), standard));
+            if (status != DX_OK) return status;
+            api->endpoints[api->endpoint_count++] = made++;
+        }
+    }
+    return DX_OK;
+}
+
+// --- APIs ------------------------------------------------------------------------------------------------------------------------
+
+static dx_status read_url(reading *r, dx_api *api, dx_slice url) {
+    api->secure = dx_slice_starts(url, DX_SLICE("https://"));
+    dx_slice rest = dx_slice_from(url, api->secure ? 8 : 7);
+    size_t slash = dx_slice_find(rest, '/');
+    api->authority = slash == SIZE_MAX ? rest : dx_slice_of(rest.data, slash);
+    api->base_path = slash == SIZE_MAX ? (dx_slice){"", 0} : dx_slice_from(rest, slash);
+    while (api->base_path.size && api->base_path.data[api->base_path.size - 1] == '/') api->base_path.size--;
+    api->origin = dx_arena_printf(r->apis->arena, "%s://%.*s", api->secure ? "https" : "http", DX_SLICE_ARG(api->authority));
+    return api->origin.data ? DX_OK : DX_NO_MEMORY;
+}
+
+static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults, yyjson_val *settings) {
+    dx_api *api = DX_ARENA_NEW(r->apis->arena, dx_api);
+    if (!api) return DX_NO_MEMORY;
+    api->apis = r->apis;
+    api->name = name;
+    api->title = dx_json_member_slice(settings, "title");
+    api->health = yyjson_obj_get(settings, "health");
+    api->pointer = below(r, DX_SLICE("/apis"), name);
+    dx_status status = read_url(r, api, dx_json_member_slice(settings, "base_url"));
+    if (status == DX_OK) status = make_settings(r, &api->settings, defaults, settings, api->pointer);
+    if (status == DX_OK) status = read_endpoints(r, api, settings);
+    if (status != DX_OK) return status;
+    api->plain = (dx_endpoint){.api = api,
+                               .settings = api->settings,
+                               .name = DX_SLICE("request"),
+                               .full = dx_arena_printf(r->apis->arena, "%.*s.request", DX_SLICE_ARG(name)),
+                               .auth_required = true,
+                               .open = true,
+                               .content_type = DX_SLICE("application/json"),
+                               .pointer = api->pointer};
+    api->plain.operation.id = api->plain.full;
+    return api->plain.full.data ? dx_map_put(&r->apis->apis, name, api) : DX_NO_MEMORY;
+}
+
+static dx_status read_all(reading *r) {
+    yyjson_val *section = dx_definition_section(r->apis->definition, "apis"), *key, *value;
+    const dx_settings *defaults = NULL;
+    size_t at, count;
+    dx_status status = dx_settings_maker_create(&r->apis->maker, r->apis->arena);
+    if (status == DX_OK) status = add_models(r);
+    if (status == DX_OK) status = make_settings(r, &defaults, NULL, yyjson_obj_get(section, "defaults"), DX_SLICE("/apis/defaults"));
+    if (status != DX_OK) return status;
+    yyjson_obj_foreach(section, at, count, key, value) {
+        if (dx_slice_equal(dx_json_slice(key), DX_SLICE("defaults"))) continue;
+        status = read_api(r, dx_json_slice(key), defaults, value);
+        if (status != DX_OK) return status;
+    }
+    return r->refused ? DX_INVALID : DX_OK;
+}
+
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) {
+    *out = NULL;
+    dx_arena *arena = dx_arena_create(DX_APIS_ARENA_CAP);
+    dx_apis *apis = arena ? DX_ARENA_NEW(arena, dx_apis) : NULL;
+    if (!apis) {
+        dx_arena_destroy(arena);
+        dx_definition_destroy(definition);
+        return DX_NO_MEMORY;
+    }
+    apis->arena = arena;
+    apis->definition = definition;
+    atomic_init(&apis->holders, 1);
+    dx_map_init(&apis->models, arena);
+    dx_map_init(&apis->names, arena);
+    dx_map_init(&apis->apis, arena);
+    reading r = {.apis = apis, .diags = diags};
+    dx_status status = read_all(&r);
+    if (status != DX_OK) {
+        dx_apis_release(apis);
+        return status;
+    }
+    *out = apis;
+    return DX_OK;
+}
+
+dx_apis *dx_apis_hold(dx_apis *apis) {
+    (void)atomic_fetch_add_explicit(&apis->holders, 1, memory_order_relaxed);
+    return apis;
+}
+
+void dx_apis_release(dx_apis *apis) {
+    if (!apis || atomic_fetch_sub_explicit(&apis->holders, 1, memory_order_acq_rel) != 1) return;
+    if (apis->gone) apis->gone(apis->gone_ctx, apis);
+    dx_definition *definition = apis->definition;
+    dx_arena_destroy(apis->arena); // the struct lies in it
+    dx_definition_destroy(definition);
+}
+
+const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest) {
+    const dx_endpoint *found = dx_map_get(&apis->names, name);
+    if (nearest) *nearest = found ? (dx_slice){0} : dx_map_nearest(&apis->names, name);
+    return found;
+}
+
+const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest) {
+    const dx_api *found = dx_map_get(&apis->apis, name);
+    if (nearest) *nearest = found ? (dx_slice){0} : dx_map_nearest(&apis->apis, name);
+    return found;
+}

@@ -1,0 +1,109 @@
+// The APIs of a definition, read and made ready: an immutable snapshot that calls hold while they are under way. Names are looked up in one
+// table, so a thousand APIs are found as fast as one.
+#ifndef DX_CLIENT_APIS_H
+#define DX_CLIENT_APIS_H
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "client/settings.h"
+#include "config/definition.h"
+#include "model/schema.h"
+
+extern const dx_section dx_apis_section;   // "apis"
+extern const dx_section dx_models_section; // "models": config/models_section.c
+
+typedef enum dx_param_in { DX_IN_PATH, DX_IN_QUERY, DX_IN_HEADER, DX_IN_COOKIE, DX_IN_BODY } dx_param_in;
+typedef enum dx_param_type {
+    DX_TYPE_ANY,
+    DX_TYPE_INT,
+    DX_TYPE_FLOAT,
+    DX_TYPE_STR,
+    DX_TYPE_BOOL,
+    DX_TYPE_LIST,
+    DX_TYPE_DICT,
+    DX_TYPE_FILE
+} dx_param_type;
+typedef enum dx_param_style { DX_STYLE_FORM, DX_STYLE_SPACE, DX_STYLE_PIPE, DX_STYLE_DEEP } dx_param_style;
+
+typedef struct dx_param {
+    dx_slice name, wire; // the callers' and the API's
+    dx_param_in in;
+    dx_param_type type;
+    dx_param_style style;
+    bool required, secret, explode;
+    yyjson_val *otherwise;   // its default; NULL: none
+    const dx_schema *schema; // NULL: none
+    dx_slice description;
+} dx_param;
+#define DX_PARAM_COUNT_CAP 256
+
+// A path is literals and parameters in turn: `literal`, then the parameter (at the end NULL).
+typedef struct dx_path_piece {
+    dx_slice literal;
+    const dx_param *param;
+} dx_path_piece;
+
+typedef enum dx_body_form { DX_BODY_FORM_JSON, DX_BODY_FORM_URLENCODED, DX_BODY_FORM_MULTIPART, DX_BODY_FORM_BYTES } dx_body_form;
+
+typedef struct dx_api dx_api;
+typedef struct dx_endpoint {
+    dx_operation operation; // id: the full name, "github.v1.get_user"; the chain is the settings'
+    const dx_api *api;
+    const dx_settings *settings;
+    dx_slice name, version, full, summary;
+    dx_slice path; // as written, for help
+    const dx_path_piece *pieces;
+    const dx_param *params;
+    uint16_t piece_count, param_count;
+    bool auth_required, idempotent;
+    bool open; // parameters that it does not know are taken too (plain requests)
+    dx_body_form body_form;
+    dx_slice content_type;
+    const dx_param *wrap;                   // the one that is the whole body; NULL: none
+    dx_slice request_model, response_model; // empty: none
+    bool response_list;                     // response_model is of the items
+    yyjson_val *paginate;                   // NULL: no pages
+    dx_slice pointer;                       // in the definition
+    struct dx_meter *meter;                 // what is counted of it; outlives snapshots
+} dx_endpoint;
+
+struct dx_api {
+    dx_slice name, title;
+    bool secure;
+    dx_slice authority, base_path, origin; // "api.example.com", "/v3" or "", "https://api.example.com"
+    const dx_settings *settings;
+    dx_endpoint plain; // what no endpoint describes: its path is the request's own
+    const dx_endpoint **endpoints;
+    size_t endpoint_count;
+    yyjson_val *health;
+    dx_slice pointer;
+    struct dx_apis *apis;
+    struct dx_upstream *upstream; // what outlives snapshots: limits, breakers, tokens
+};
+
+typedef struct dx_apis {
+    atomic_size_t holders;
+    dx_arena *arena;
+    dx_definition *definition; // owned
+    dx_settings_maker *maker;
+    dx_schema_set *schemas; // of parameters and models; NULL: none were compiled
+    dx_map models;          // name → dx_schema
+    dx_map names;           // "api.endpoint" and "api.version.endpoint" → dx_endpoint
+    dx_map apis;            // name → dx_api
+    void (*gone)(void *ctx, struct dx_apis *apis); // when the last holder lets go, before the memory goes; NULL: nothing
+    void *gone_ctx;
+} dx_apis;
+
+#define DX_APIS_ARENA_CAP ((size_t)1 << 30)
+
+// Reads the sections `apis` and `models` of a definition, which it takes over (also on failure). Findings are located: DX_INVALID. One
+// holder. `definition` was loaded with both sections.
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+dx_apis *dx_apis_hold(dx_apis *apis);   // any thread
+void dx_apis_release(dx_apis *apis);    // takes NULL
+// The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.
+const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest);
+const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest);
+
+#endif

@@ -1,0 +1,50 @@
+// Auth handlers: what makes a request somebody's. A handler is a const ops struct over an object that is made once for settings and shared by
+// all loops; it adds fields (or query parameters, or cookies) to the request, at once or after it has got a token, and can be asked for a
+// new one when the server refused the old (401).
+#ifndef DX_CLIENT_AUTH_H
+#define DX_CLIENT_AUTH_H
+
+#include "base/map.h"
+#include "client/apis.h"
+#include "exchange/exchange.h"
+
+struct dx_engine;
+
+typedef struct dx_auth dx_auth;
+typedef struct dx_auth_ops {
+    const char *type; // "bearer"
+    // From the settings' auth; what is wrong goes to `diags` with pointers below `at`. `upstream` names who it is for ("github"), for stores.
+    dx_status (*create)(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags);
+    // Adds the credential to x->request. DX_NEXT: done. DX_WAIT: dx_exchange_resume comes, with DX_NEXT or (failed out, DX_ERROR_AUTH) DX_ANSWER;
+    // x->stop is set meanwhile. DX_ANSWER: failed out.
+    dx_verdict (*apply)(dx_auth *auth, struct dx_engine *engine, dx_exchange *x);
+    // The server answered 401 to what was applied: whether another try may help, since the credential was, or will be, made anew by the next
+    // `apply`. NULL: never. Must not block.
+    bool (*refused)(dx_auth *auth, dx_exchange *x);
+    // The identity behind it, for cache keys and limits: the same credential, the same text; no secret in it. NULL: the hash of the settings.
+    dx_slice (*identity)(dx_auth *auth, dx_arena *arena);
+    void (*destroy)(dx_auth *auth);
+} dx_auth_ops;
+
+struct dx_auth {
+    const dx_auth_ops *ops;
+    atomic_size_t holders;
+    char identity[33]; // hex, NUL: what it is as a key
+};
+
+extern const dx_auth_ops *const dx_auth_handlers[]; // NULL-terminated: the table of types
+
+// The handler for an auth object of the definition. DX_INVALID with findings.
+dx_status dx_auth_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) DX_MUST_USE;
+dx_auth *dx_auth_hold(dx_auth *auth);
+void dx_auth_release(dx_auth *auth); // takes NULL
+
+// --- for handlers: adding to a request; all copy nothing, and return false without memory
+bool dx_auth_add_field(dx_exchange *x, dx_slice name, dx_slice value);
+bool dx_auth_add_query(dx_exchange *x, dx_slice name, dx_slice value); // percent-encoded
+bool dx_auth_add_cookie(dx_exchange *x, dx_slice name, dx_slice value);
+
+// The filter: applies the call's auth before each attempt, takes it off again, and has a 401 lead to one new credential and one replay.
+extern const dx_filter_ops dx_auth_filter; // conf: dx_auth
+
+#endif

@@ -1,0 +1,359 @@
+// The life of a call: made on the caller's thread, run on its engine's, over exactly once. Everything that may end it early (its deadline,
+// cancelling, the client that closes) comes through dx_call_stop: whatever waits is told to wait no longer, and the chain is left as if the
+// answer had come.
+#include "client/call.h"
+
+#include "client/client.h"
+#include "client/fail.h"
+
+enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
+
+// --- holding -----------------------------------------------------------------------------------------------------------------------
+
+void dx_call_hold(dx_call *call) {
+    (void)atomic_fetch_add_explicit(&call->holders, 1, memory_order_relaxed);
+}
+
+void dx_call_release(dx_call *call) {
+    if (!call || atomic_fetch_sub_explicit(&call->holders, 1, memory_order_acq_rel) != 1) return;
+    dx_response_forget(&call->response);
+    dx_pool_give(call->pool, call->arena);
+}
+
+// --- making ------------------------------------------------------------------------------------------------------------------------
+
+static dx_error_code no_memory(dx_error *error) {
+    return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the call");
+}
+
+static void take_options(dx_call *call, const dx_call_options *options) {
+    call->fresh = options->fresh;
+    call->only_cached = options->only_cached;
+    call->raise = options->raise_on_error == DX_RAISE_AS_DEFINED ? call->settings->raise : options->raise_on_error == DX_RAISE_ALWAYS;
+    call->has_sink = options->sink != NULL;
+    if (options->sink) call->sink = *options->sink;
+    call->correlation_id = dx_arena_copy(call->arena, dx_slice_str(options->correlation_id));
+}
+
+// A request out of what was bound.
+static void fill_request(dx_call *call) {
+    dx_exchange_request *request = &call->x.request;
+    const dx_bound *bound = &call->bound;
+    request->method = bound->method;
+    request->target = bound->target;
+    request->fields = bound->fields;
+    request->body = bound->body;
+    request->authority = call->endpoint->api->authority;
+    request->secure = call->endpoint->api->secure;
+    request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
+    call->sent_fields = bound->fields;
+}
+
+static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_error *error) {
+    const char *own = asked->options->settings;
+    yyjson_doc *document;
+    dx_diags found;
+    call->settings = asked->endpoint->settings;
+    if (!own) return DX_ERROR_NONE;
+    dx_diags_init(&found, call->arena);
+    dx_status status = dx_json_read(&document, call->arena, dx_slice_str(own), NULL, &found);
+    if (status == DX_OK) status = dx_client_check_layer(call->client, call->arena, yyjson_doc_get_root(document), &found);
+    if (status == DX_OK)
+        status = dx_settings_make(&call->settings, call->apis->maker, call->arena, asked->endpoint->settings, yyjson_doc_get_root(document),
+                                  (dx_slice){"", 0}, &found);
+    if (status == DX_OK) status = dx_client_build_chain(call->client, call->endpoint->api, (dx_settings *)(uintptr_t)call->settings, call->arena, &found);
+    if (status == DX_OK) return DX_ERROR_NONE;
+    return found.first ? dx_fail_diags(error, DX_ERROR_ARGUMENT, &found) : no_memory(error);
+}
+
+dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) {
+    dx_asked given = *asked;
+    dx_arena *arena = dx_pool_take(client->pool);
+    dx_call *call = arena ? DX_ARENA_NEW(arena, dx_call) : NULL;
+    *out = NULL;
+    if (!call) {
+        if (arena) dx_pool_give(client->pool, arena);
+        return no_memory(error);
+    }
+    call->pool = client->pool;
+    call->arena = arena;
+    call->client = client;
+    call->apis = apis;
+    call->endpoint = asked->endpoint;
+    atomic_init(&call->holders, 1);
+    dx_exchange_init(&call->x, arena, NULL, 0);
+    call->x.operation = &asked->endpoint->operation;
+    call->x.phase_since = call->x.started = dx_clock_monotonic();
+    dx_error_code code = make_settings(call, asked, error);
+    given.settings = call->settings;
+    if (!code) take_options(call, asked->options);
+    if (!code) code = dx_bind(&call->bound, arena, &given, error);
+    if (code) {
+        call->apis = NULL;
+        dx_call_release(call);
+        return code;
+    }
+    (void)dx_apis_hold(apis);
+    fill_request(call);
+    dx_nanos timeout = asked->options->timeout_ms > 0 ? (dx_nanos)asked->options->timeout_ms * DX_MILLISECOND : call->settings->timeout;
+    call->x.deadline = timeout ? call->x.started + timeout : 0;
+    *out = call;
+    return DX_ERROR_NONE;
+}
+
+// --- ending ------------------------------------------------------------------------------------------------------------------------
+
+static void unlink_call(dx_call *call) {
+    *call->link = call->next;
+    if (call->next) call->next->link = call->link;
+    dx_timer_stop(call->engine->loop, &call->deadline);
+    dx_alarm_deinit(&call->alarm);
+}
+
+static void take_answer(dx_call *call) {
+    dx_exchange *x = &call->x;
+    call->response.status = x->response.status;
+    call->response.fields = x->response.fields;
+    call->response.body = call->has_sink ? (dx_slice){0} : x->response.body;
+    call->response.attempts = x->attempt;
+    call->has_response = x->failure == DX_ERROR_NONE;
+}
+
+static void say_failure(dx_call *call) {
+    dx_exchange *x = &call->x;
+    dx_error *error = &call->error;
+    dx_slice who = call->endpoint->full, detail = x->failure_detail;
+    const char *meaning = dx_error_meaning(x->failure);
+    dx_phase phase = error->phase;
+    if (x->failure == DX_ERROR_TIMEOUT && !detail.size)
+        (void)dx_fail(error, x->failure, "%.*s: %s after %lld ms, in the phase %s (attempt %u)", DX_SLICE_ARG(who), meaning,
+                      (long long)((dx_clock_monotonic() - x->started) / DX_MILLISECOND), dx_phase_name(phase), (unsigned)x->attempt);
+    else if (detail.size)
+        (void)dx_fail(error, x->failure, "%.*s: %s: %.*s", DX_SLICE_ARG(who), meaning, DX_SLICE_ARG(detail));
+    else
+        (void)dx_fail(error, x->failure, "%.*s: %s", DX_SLICE_ARG(who), meaning);
+    error->phase = phase;
+}
+
+static void say_status(dx_call *call) {
+    dx_slice body = call->response.body;
+    const char *phrase = dx_http_phrase(call->response.status);
+    if (body.size > 200) body.size = 200;
+    (void)dx_fail(&call->error, DX_ERROR_STATUS, "%.*s: the server answered %d %s%s%.*s", DX_SLICE_ARG(call->endpoint->full), call->response.status,
+                  phrase, body.size ? ": " : "", DX_SLICE_ARG(body));
+    call->error.phase = DX_PHASE_TRANSFER;
+}
+
+static void judge(dx_call *call) {
+    dx_exchange *x = &call->x;
+    call->error = (dx_error)DX_ERROR_INIT;
+    call->error.phase = x->phase;
+    if (x->failure != DX_ERROR_NONE) {
+        say_failure(call);
+    } else if (x->response.status >= 400 && call->raise) {
+        say_status(call);
+    } else if (call->has_response && !call->has_sink) {
+        dx_client_judge_answer(call);
+    }
+    call->error.http_status = call->has_response ? call->response.status : 0;
+    call->error.attempts = x->attempt;
+    dx_client_judge_retry(call);
+}
+
+// Over: the answer is read out, the caller is told, the engine lets go.
+static void end(dx_call *call) {
+    dx_exchange *x = &call->x;
+    dx_engine *engine = call->engine;
+    unlink_call(call);
+    dx_exchange_enter(x, x->phase, dx_clock_monotonic());
+    take_answer(call);
+    judge(call);
+    call->response.took = x->phase_since - x->started;
+    memcpy(call->response.spent, x->spent, sizeof x->spent);
+    dx_client_count(call);
+    dx_apis_release(call->apis);
+    call->apis = NULL;
+    dx_client_tell_over(engine->client, call);
+    dx_call_release(call);
+}
+
+// --- streams -------------------------------------------------------------------------------------------------------------------------
+
+// The chain is through. A stream's pieces are still to come: its head is shown first.
+static void on_finished(dx_exchange *x) {
+    dx_call *call = dx_call_of(x);
+    if (!call->streaming || x->failure != DX_ERROR_NONE) {
+        if (call->streaming) dx_admission_cancel(&call->engine->admission, &call->transfer);
+        call->streaming = false;
+        return end(call);
+    }
+    take_answer(call);
+    call->head_told = true;
+    dx_exchange_enter(x, DX_PHASE_TRANSFER, dx_clock_monotonic());
+    dx_call_hold(call);
+    if (call->sink.head) call->sink.head(call->sink.context, call);
+    if (call->streaming) call->engine->use.ops->resume(call->engine->transport, &call->transfer);
+    dx_call_release(call);
+}
+
+static void on_head(dx_transfer *transfer) {
+    dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
+    call->streaming = true;
+    dx_exchange_resume(&call->x, DX_ANSWER);
+}
+
+static bool on_piece(dx_transfer *transfer, dx_slice piece) {
+    dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
+    atomic_store(&call->posted_resume, false);
+    dx_call_hold(call);
+    bool more = call->sink.piece(call->sink.context, call, piece.data, piece.size);
+    dx_call_release(call);
+    return more;
+}
+
+static void on_done(dx_transfer *transfer) {
+    dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
+    dx_admission_done(&call->engine->admission, transfer);
+    if (!call->streaming) return dx_exchange_resume(&call->x, DX_ANSWER);
+    call->streaming = false;
+    if (call->head_told) end(call);
+}
+
+static void go_on(dx_task *task) {
+    dx_call *call = DX_CONTAINER_OF(task, dx_call, go_on);
+    if (call->streaming && call->head_told) call->engine->use.ops->resume(call->engine->transport, &call->transfer);
+    dx_call_release(call);
+}
+
+void dx_call_resume(dx_call *call) {
+    if (atomic_exchange(&call->posted_resume, true) || dx_call_is_over(call)) return;
+    dx_call_hold(call);
+    call->go_on.run = go_on;
+    dx_loop_post(call->engine->loop, &call->go_on);
+}
+
+// --- sending -------------------------------------------------------------------------------------------------------------------------
+
+static const dx_transfer_ops transfer_ops = {.head = on_head, .piece = on_piece, .done = on_done};
+
+bool dx_call_write_url(dx_call *call) {
+    const dx_exchange_request *request = &call->x.request;
+    size_t scheme = request->secure ? 8 : 7, size = scheme + request->authority.size + request->target.size;
+    char *url = dx_arena_bytes(call->arena, size + 1);
+    if (!url) return false;
+    memcpy(url, request->secure ? "https://" : "http://", scheme);
+    memcpy(url + scheme, request->authority.data, request->authority.size);
+    memcpy(url + scheme + request->authority.size, request->target.data, request->target.size);
+    url[size] = '\0';
+    call->transfer.url = dx_slice_of(url, size);
+    return true;
+}
+
+static void stop_sending(dx_exchange *x) {
+    dx_call *call = dx_call_of(x);
+    dx_admission_cancel(&call->engine->admission, &call->transfer);
+}
+
+dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
+    (void)conf;
+    dx_call *call = dx_call_of(x);
+    if (call->streaming) { // what an attempt before this one has begun to answer is not wanted
+        call->streaming = false;
+        dx_admission_cancel(&call->engine->admission, &call->transfer);
+    }
+    if (!dx_call_write_url(call)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    x->attempt++;
+    x->stop = stop_sending;
+    call->transfer.x = x;
+    call->transfer.ops = &transfer_ops;
+    call->transfer.wire = &call->settings->wire;
+    call->transfer.upload = call->bound.upload;
+    call->transfer.stream = call->has_sink;
+    size_t scheme = x->request.secure ? 8 : 7;
+    if (!dx_admission_enter(&call->engine->admission, &call->transfer, dx_slice_of(call->transfer.url.data, scheme + x->request.authority.size))) {
+        x->stop = NULL;
+        return DX_ANSWER;
+    }
+    return DX_WAIT;
+}
+
+// --- beginning and stopping ------------------------------------------------------------------------------------------------------------
+
+void dx_call_stop(dx_call *call, dx_error_code why, const char *detail) {
+    dx_exchange *x = &call->x;
+    if (x->aborted || atomic_load(&call->state) == DX_CALL_OVER) return;
+    dx_phase phase = x->phase;
+    x->aborted = true;
+    if (call->streaming && call->head_told) { // the chain is through already
+        dx_admission_cancel(&call->engine->admission, &call->transfer);
+        call->streaming = false;
+        (void)dx_exchange_fail_out(x, why, detail ? "%s" : NULL, detail);
+        x->phase = phase;
+        return end(call);
+    }
+    void (*stop)(dx_exchange *) = x->stop;
+    x->stop = NULL;
+    if (stop) stop(x);
+    (void)dx_exchange_fail_out(x, why, detail ? "%s" : NULL, detail);
+    dx_exchange_resume(x, DX_ANSWER);
+}
+
+static void on_deadline(dx_timer *timer) {
+    dx_call_stop(DX_CONTAINER_OF(timer, dx_call, deadline), DX_ERROR_TIMEOUT, NULL);
+}
+
+static void on_alarm(dx_alarm *alarm) {
+    dx_call_stop(DX_CONTAINER_OF(alarm, dx_call, alarm), DX_ERROR_TIMEOUT, NULL);
+}
+
+static void set_deadline(dx_call *call) {
+    if (!call->x.deadline) return;
+    dx_nanos left = call->x.deadline - dx_clock_monotonic();
+    if (left < 0) left = 0;
+    call->deadline.fire = on_deadline;
+    if (left < SHORT_TIMEOUT_S * DX_SECOND && dx_alarm_init(&call->alarm, call->engine->loop, on_alarm) == DX_OK)
+        dx_alarm_start(&call->alarm, left);
+    else
+        dx_timer_start(call->engine->loop, &call->deadline, left);
+}
+
+void dx_call_begin(dx_call *call) {
+    dx_exchange *x = &call->x;
+    x->loop = call->engine->loop;
+    x->finished = on_finished;
+    call->next = call->engine->calls;
+    call->link = &call->engine->calls;
+    if (call->next) call->next->link = &call->next;
+    call->engine->calls = call;
+    set_deadline(call);
+    if (atomic_load(&call->cancel_asked)) {
+        (void)dx_exchange_fail_out(x, DX_ERROR_CANCELLED, NULL);
+        return on_finished(x);
+    }
+    dx_chain_run_with(x, &call->settings->chain);
+}
+
+static void stop_asked(dx_task *task) {
+    dx_call *call = DX_CONTAINER_OF(task, dx_call, stop);
+    dx_call_stop(call, DX_ERROR_CANCELLED, NULL);
+    dx_call_release(call);
+}
+
+void dx_call_cancel(dx_call *call) {
+    if (atomic_exchange(&call->cancel_asked, true) || dx_call_is_over(call) || !call->engine) return;
+    dx_call_hold(call);
+    call->stop.run = stop_asked;
+    dx_loop_post(call->engine->loop, &call->stop);
+}
+
+bool dx_call_is_over(const dx_call *call) {
+    return atomic_load_explicit(&call->state, memory_order_acquire) == DX_CALL_OVER;
+}
+
+const dx_error *dx_call_error(const dx_call *call) {
+    return &call->error;
+}
+
+dx_response *dx_call_response(const dx_call *call) {
+    return call->has_response ? (dx_response *)(uintptr_t)&call->response : NULL;
+}

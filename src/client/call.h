@@ -1,0 +1,72 @@
+// A call: one request of a program's, from its parameters to its answer. It lies in an arena of its own with all that belongs to it: exchange,
+// request, answer. Whoever holds it (the caller's handle, the engine while it is under way, responses that are kept) holds the arena.
+#ifndef DX_CLIENT_CALL_H
+#define DX_CLIENT_CALL_H
+
+#include "client/auth.h"
+#include "client/bind.h"
+#include "client/engine.h"
+#include "loop/alarm.h"
+
+struct dx_response {
+    int status;
+    dx_fields fields;
+    dx_slice body;
+    dx_cache_state cache;
+    unsigned attempts;
+    dx_nanos took;
+    dx_nanos spent[DX_PHASE_COUNT];
+    _Atomic(struct dx_parsed *) parsed; // the body as JSON, once it was asked for
+};
+
+typedef enum dx_call_state { DX_CALL_UNDER_WAY, DX_CALL_OVER } dx_call_state;
+
+struct dx_call {
+    dx_exchange x;
+    dx_transfer transfer;
+    dx_response response;
+    dx_arena *arena;
+    atomic_size_t holders;
+    atomic_int state; // dx_call_state
+    atomic_bool cancel_asked, posted_resume, told;
+    struct dx_pool *pool; // of its arena
+    struct dx_client *client;
+    dx_engine *engine;
+    dx_apis *apis; // held
+    const dx_endpoint *endpoint;
+    const dx_settings *settings;
+    dx_bound bound;
+    dx_fields sent_fields; // as bound: filters start from them at each attempt
+    dx_sink sink;
+    bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
+    bool synchronous;      // `over` ends a wait on this thread
+    bool over;
+    bool internal;         // of the client's own (tokens, warming, health): not counted, no callback of the user's
+    dx_call_done done;
+    void *done_ctx;
+    dx_error error;
+    dx_call *next, **link; // among the engine's
+    dx_timer deadline;     // coarse, for long ones
+    dx_alarm alarm;        // for short ones
+    dx_task start, stop, go_on;
+    dx_slice correlation_id;
+    unsigned redirects;
+};
+
+// From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.
+dx_error_code dx_call_create(dx_call **out, struct dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) DX_MUST_USE;
+// On the engine's thread: begins it; `call->engine` is set. The engine holds it until it is over.
+void dx_call_begin(dx_call *call);
+// On the engine's thread: ends it early.
+void dx_call_stop(dx_call *call, dx_error_code why, const char *detail);
+void dx_call_hold(dx_call *call);
+
+// The handler of every chain: sends the request, through the queue.
+dx_verdict dx_call_send(const void *conf, dx_exchange *x);
+static inline dx_call *dx_call_of(dx_exchange *x) {
+    return DX_CONTAINER_OF(x, dx_call, x);
+}
+// Puts the request's URL together from secure, authority and target; false without memory.
+bool dx_call_write_url(dx_call *call);
+
+#endif

@@ -1,0 +1,304 @@
+// Opening and closing a client, and getting calls onto engines. A synchronous call runs on the thread that asks for it, on an engine lent to
+// it: no other thread is woken, and what it costs beside the transport is a few look-ups. An asynchronous one is posted to an engine with a
+// thread of its own, or to the caller's loop.
+#include "client/client.h"
+
+#include "base/memory.h"
+#include "client/driver.h"
+#include "client/fail.h"
+#include "loop/embed.h"
+
+// --- snapshots ---------------------------------------------------------------------------------------------------------------------
+
+dx_apis *dx_client_apis(dx_client *client) {
+    pthread_mutex_lock(&client->lock);
+    dx_apis *apis = dx_apis_hold(client->apis);
+    pthread_mutex_unlock(&client->lock);
+    return apis;
+}
+
+// --- engines with threads ------------------------------------------------------------------------------------------------------------
+
+static void *run_engine(void *ctx) {
+    dx_engine *engine = ctx;
+    (void)!dx_loop_run(engine->loop);
+    return NULL;
+}
+
+static dx_status start_engine(dx_client *client, unsigned index) {
+    dx_engine *engine;
+    dx_status status = dx_engine_create(&engine, client, client->use, NULL);
+    if (status != DX_OK) return status;
+    if (pthread_create(&engine->thread, NULL, run_engine, engine) != 0) {
+        dx_engine_destroy(engine);
+        return DX_NO_MEMORY;
+    }
+    engine->threaded = true;
+    client->engines[index] = engine;
+    return DX_OK;
+}
+
+// The engine of the next asynchronous call; threads begin with the first. NULL: none could be made.
+static dx_engine *pick_engine(dx_client *client) {
+    if (client->options.loop) return client->engines[0];
+    unsigned index = atomic_fetch_add_explicit(&client->next_engine, 1, memory_order_relaxed) % client->engine_count;
+    pthread_mutex_lock(&client->lock);
+    if (!client->engines[index]) (void)!start_engine(client, index);
+    dx_engine *engine = client->engines[index];
+    pthread_mutex_unlock(&client->lock);
+    return engine;
+}
+
+// --- engines for threads that call -----------------------------------------------------------------------------------------------------
+
+static dx_engine *lend(dx_client *client) {
+    pthread_mutex_lock(&client->lock);
+    dx_engine *engine = client->resting;
+    if (engine) client->resting = engine->next;
+    client->lent++;
+    pthread_mutex_unlock(&client->lock);
+    if (engine || dx_engine_create(&engine, client, client->use, NULL) == DX_OK) return engine;
+    pthread_mutex_lock(&client->lock);
+    client->lent--;
+    pthread_mutex_unlock(&client->lock);
+    return NULL;
+}
+
+static void give_back(dx_client *client, dx_engine *engine) {
+    pthread_mutex_lock(&client->lock);
+    engine->next = client->resting;
+    client->resting = engine;
+    client->lent--;
+    if (client->waiting) pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+}
+
+// --- telling -------------------------------------------------------------------------------------------------------------------------
+
+void dx_client_tell_over(dx_client *client, dx_call *call) {
+    if (call->synchronous) {
+        atomic_store_explicit(&call->state, DX_CALL_OVER, memory_order_release);
+        call->over = true;
+        return;
+    }
+    dx_call_hold(call); // `done` may release it
+    // Over before the callback, so that it may ask; whoever waits is woken behind it.
+    atomic_store_explicit(&call->state, DX_CALL_OVER, memory_order_release);
+    if (call->done) call->done(call->done_ctx, call);
+    pthread_mutex_lock(&client->lock);
+    atomic_store(&call->told, true);
+    if (client->waiting) pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    dx_call_release(call);
+}
+
+// Until `*condition` (under the lock) or the time is over.
+static bool wait_until(dx_client *client, const atomic_bool *condition, int64_t timeout_ms) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(timeout_ms / 1000);
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    client->waiting++;
+    int failed = 0;
+    while (!atomic_load(condition) && !failed)
+        failed = timeout_ms < 0 ? pthread_cond_wait(&client->changed, &client->lock)
+                                : pthread_cond_timedwait(&client->changed, &client->lock, &until);
+    client->waiting--;
+    return atomic_load(condition);
+}
+
+dx_error_code dx_call_wait(dx_call *call, int64_t timeout_ms) {
+    if (atomic_load(&call->told)) return DX_ERROR_NONE; // the client may have gone since
+    dx_client *client = call->client;
+    pthread_mutex_lock(&client->lock);
+    bool over = wait_until(client, &call->told, timeout_ms);
+    pthread_mutex_unlock(&client->lock);
+    return over ? DX_ERROR_NONE : DX_ERROR_TIMEOUT;
+}
+
+// --- calling -------------------------------------------------------------------------------------------------------------------------
+
+static dx_error_code refuse_name(dx_error *error, const char *what, dx_slice name, dx_slice near) {
+    return dx_fail(error, DX_ERROR_UNKNOWN_NAME, "there is no %s \"%.*s\"%s%.*s%s", what, DX_SLICE_ARG(name), near.size ? "; did you mean \"" : "",
+                   DX_SLICE_ARG(near), near.size ? "\"?" : "");
+}
+
+static const dx_call_options no_options = DX_CALL_OPTIONS_INIT;
+
+// The caller's options; those of an older, shorter struct are filled up.
+static dx_call_options whole_options(const dx_call_options *given) {
+    dx_call_options options = no_options;
+    if (given) memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+typedef struct question {
+    dx_slice name;         // of an endpoint; empty: a plain request
+    dx_slice api, method, path;
+} question;
+
+static dx_error_code make_call(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *given, dx_error *error) {
+    dx_call_options options = whole_options(given);
+    dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path};
+    dx_slice near;
+    *out = NULL;
+    if (error) *error = (dx_error)DX_ERROR_INIT;
+    if (atomic_load_explicit(&client->closing, memory_order_relaxed)) return dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    dx_apis *apis = dx_client_apis(client);
+    dx_error_code code = DX_ERROR_NONE;
+    if (q->name.size) {
+        asked.endpoint = dx_apis_find(apis, q->name, &near);
+        if (!asked.endpoint) code = refuse_name(error, "endpoint", q->name, near);
+    } else {
+        const dx_api *api = dx_apis_api(apis, q->api, &near);
+        if (api) asked.endpoint = &api->plain;
+        if (!api) code = refuse_name(error, "API", q->api, near);
+    }
+    if (!code) code = dx_call_create(out, client, &asked, apis, error);
+    dx_apis_release(apis);
+    return code;
+}
+
+static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
+    dx_engine *engine = lend(client);
+    *out = NULL;
+    if (!engine) {
+        dx_call_release(call);
+        return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory, or no descriptor, for another connection");
+    }
+    call->synchronous = true;
+    call->engine = engine;
+    dx_call_hold(call);
+    dx_call_begin(call);
+    while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
+    give_back(client, engine);
+    dx_error_code code = call->error.code;
+    if (error) *error = call->error;
+    if (call->has_response)
+        *out = &call->response; // the caller's hold becomes the response's
+    else
+        dx_call_release(call);
+    return code;
+}
+
+static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error);
+
+dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
+                             dx_error *error) {
+    dx_call *call;
+    question q = {.name = dx_slice_str(name)};
+    *out = NULL;
+    dx_error_code code = make_call(&call, client, &q, args, options, error);
+    return code ? code : run(out, client, call, error);
+}
+
+dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path, const dx_arg *args,
+                                const dx_call_options *options, dx_error *error) {
+    dx_call *call;
+    question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
+    *out = NULL;
+    dx_error_code code = make_call(&call, client, &q, args, options, error);
+    return code ? code : run(out, client, call, error);
+}
+
+static void begin_task(dx_task *task) {
+    dx_call *call = DX_CONTAINER_OF(task, dx_call, start);
+    if (atomic_load(&call->client->closing)) atomic_store(&call->cancel_asked, true);
+    dx_call_begin(call);
+}
+
+static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error) {
+    dx_engine *engine = pick_engine(client);
+    *out = NULL;
+    if (!engine) {
+        dx_call_release(call);
+        return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory, no descriptor or no thread for calls");
+    }
+    call->engine = engine;
+    call->done = done;
+    call->done_ctx = context;
+    call->start.run = begin_task;
+    dx_call_hold(call);
+    *out = call;
+    dx_loop_post(engine->loop, &call->start);
+    return DX_ERROR_NONE;
+}
+
+dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
+                            dx_call_done done, void *context, dx_error *error) {
+    dx_call *call;
+    question q = {.name = dx_slice_str(name)};
+    *out = NULL;
+    dx_error_code code = make_call(&call, client, &q, args, options, error);
+    return code ? code : start(out, client, call, done, context, error);
+}
+
+dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path, const dx_arg *args,
+                                    const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
+    dx_call *call;
+    question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
+    *out = NULL;
+    dx_error_code code = make_call(&call, client, &q, args, options, error);
+    return code ? code : start(out, client, call, done, context, error);
+}
+
+// --- closing -------------------------------------------------------------------------------------------------------------------------
+
+typedef struct closing {
+    dx_task task;
+    dx_engine *engine;
+    bool threaded;
+} closing;
+
+static void end_calls(dx_engine *engine) {
+    while (engine->calls) dx_call_stop(engine->calls, DX_ERROR_CLOSED, NULL);
+}
+
+static void close_engine(dx_task *task) {
+    closing *c = DX_CONTAINER_OF(task, closing, task);
+    end_calls(c->engine);
+    dx_loop_stop(c->engine->loop);
+}
+
+static void unhold(dx_client *client) {
+    dx_pool_release(client->pool);
+    (void)pthread_mutex_destroy(&client->lock);
+    (void)pthread_cond_destroy(&client->changed);
+    dx_memory_free(client);
+}
+
+void dx_client_close(dx_client *client) {
+    if (!client) return;
+    atomic_store(&client->closing, true);
+    for (unsigned i = 0; i < client->engine_count; i++) {
+        dx_engine *engine = client->engines[i];
+        if (!engine) continue;
+        closing task = {.task = {.run = close_engine}, .engine = engine};
+        if (engine->threaded) {
+            dx_loop_post(engine->loop, &task.task);
+            (void)pthread_join(engine->thread, NULL);
+        } else {
+            end_calls(engine);
+        }
+        dx_engine_destroy(engine);
+    }
+    pthread_mutex_lock(&client->lock);
+    client->waiting++;
+    while (client->lent) (void)pthread_cond_wait(&client->changed, &client->lock); // threads that call now
+    client->waiting--;
+    pthread_mutex_unlock(&client->lock);
+    while (client->resting) {
+        dx_engine *engine = client->resting;
+        client->resting = engine->next;
+        dx_engine_destroy(engine);
+    }
+    dx_driver_leave(client);
+    dx_apis_release(client->apis);
+    dx_upstreams_deinit(&client->upstreams);
+    unhold(client);
+}

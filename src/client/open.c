@@ -1,0 +1,91 @@
+// Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/driver.h"
+#include "client/fail.h"
+
+#define FINDINGS_ARENA_CAP ((size_t)4 << 20)
+
+static const char *look_up(void *ctx, const char *name) {
+    const dx_client_options *options = ctx;
+    return options->variable(options->variable_context, name);
+}
+
+// Reads a definition for a client: from `path`, or from `text` when it is not empty.
+static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_client_options *client, dx_diags *findings) {
+    static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
+    const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
+    dx_definition *definition;
+    dx_definition_options options = {.others = others, .bare = "apis", .text = text};
+    if (client->variable) {
+        options.variable = look_up;
+        options.ctx = (void *)(uintptr_t)client;
+    }
+    dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &options, findings);
+    return status == DX_OK ? dx_apis_create(out, definition, findings) : status;
+}
+
+static dx_error_code read_apis(dx_client *client, const char *path, dx_slice text, dx_error *error) {
+    dx_arena *arena = dx_arena_create(FINDINGS_ARENA_CAP);
+    dx_diags findings;
+    if (!arena) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
+    dx_diags_init(&findings, arena);
+    dx_status status = load(&client->apis, path, text, &client->options, &findings);
+    if (status == DX_OK) status = dx_client_build_chains(client, client->apis, &findings);
+    dx_error_code code = DX_ERROR_NONE;
+    if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
+    if (status != DX_OK && status != DX_NO_MEMORY) code = dx_fail_diags(error, DX_ERROR_CONFIG, &findings);
+    dx_arena_destroy(arena);
+    return code;
+}
+
+static dx_error_code take_options(dx_client *client, const dx_client_options *given, dx_error *error) {
+    static const dx_client_options standard = DX_CLIENT_OPTIONS_INIT;
+    client->options = standard;
+    if (given) memcpy(&client->options, given, given->size < sizeof standard ? given->size : sizeof standard);
+    if (client->options.threads > DX_CLIENT_THREADS_CAP) return dx_fail(error, DX_ERROR_ARGUMENT, "a client has %d threads at most", DX_CLIENT_THREADS_CAP);
+    client->engine_count = client->options.threads && !client->options.loop ? client->options.threads : 1;
+    client->use = (dx_transport_use){&dx_curl_transport, NULL};
+    return DX_ERROR_NONE;
+}
+
+static dx_client *make(void) {
+    pthread_condattr_t clock;
+    dx_client *client = dx_memory_zalloc(1, sizeof *client);
+    if (!client) return NULL;
+    client->pool = dx_pool_create();
+    if (!client->pool) {
+        dx_memory_free(client);
+        return NULL;
+    }
+    (void)pthread_mutex_init(&client->lock, NULL);
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&client->changed, &clock);
+    (void)pthread_condattr_destroy(&clock);
+    return client;
+}
+
+static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, const dx_client_options *options, dx_error *error) {
+    *out = NULL;
+    if (error) *error = (dx_error)DX_ERROR_INIT;
+    dx_client *client = make();
+    if (!client) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
+    dx_error_code code = take_options(client, options, error);
+    if (!code) code = read_apis(client, path, text, error);
+    if (!code && client->options.loop) code = dx_driver_enter(client, error);
+    if (code) {
+        dx_client_close(client);
+        return code;
+    }
+    *out = client;
+    return DX_ERROR_NONE;
+}
+
+dx_error_code dx_client_open(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
+    return open_client(out, path, (dx_slice){0}, options, error);
+}
+
+dx_error_code dx_client_open_text(dx_client **out, const char *json, size_t size, const dx_client_options *options, dx_error *error) {
+    return open_client(out, "definition", dx_slice_of(json, size), options, error);
+}
