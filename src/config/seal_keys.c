@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -50,12 +51,29 @@ static dx_status refuse_file(const char *path, const char *why, dx_arena *arena,
                   DX_SLICE(DX_SEAL_KEY_FILE_VARIABLE " names an ordinary file with a key a line, newest first"));
 }
 
+// Whether others than its owner and ourselves may use the file. With an access control list, the mode's bits for the group are only the
+// most that the list gives, so the list is asked: systemd lets a service read its credentials in this way. (The kernel's form of it,
+// acl(5): a version, then tag, permissions and id of each entry, little-endian.)
+static bool is_open(int fd, mode_t mode) {
+    enum { HEAD = 4, ENTRY = 8, ENTRIES_CAP = 16, OF_USER = 2, OF_OWNING_GROUP = 4, OF_GROUP = 8 };
+    uint8_t list[HEAD + ENTRIES_CAP * ENTRY];
+    if (!(mode & (S_IRWXG | S_IRWXO))) return false;
+    ssize_t size = mode & S_IRWXO ? -1 : fgetxattr(fd, "system.posix_acl_access", list, sizeof list);
+    if (size < HEAD) return true;
+    for (const uint8_t *at = list + HEAD; at + ENTRY <= list + size; at += ENTRY) {
+        bool may = (at[2] | at[3]) != 0;
+        uint32_t id = at[4] | (uint32_t)at[5] << 8 | (uint32_t)at[6] << 16 | (uint32_t)at[7] << 24;
+        if (may && (at[0] == OF_OWNING_GROUP || at[0] == OF_GROUP || (at[0] == OF_USER && id != geteuid()))) return true;
+    }
+    return false;
+}
+
 static dx_status check_file(int fd, const char *path, dx_arena *arena, dx_seal_fault *fault) {
     struct stat info;
     if (fstat(fd, &info) != 0) return refuse_file(path, strerror(errno), arena, fault);
     if (!S_ISREG(info.st_mode)) return refuse_file(path, "it is not an ordinary file", arena, fault);
     if (info.st_size > (off_t)DX_SEAL_KEY_FILE_CAP) return refuse_file(path, "it is larger than 64 KiB", arena, fault);
-    if (info.st_mode & (S_IRWXG | S_IRWXO))
+    if (is_open(fd, info.st_mode))
         return refuse(fault,
                       dx_arena_printf(arena, "the file of keys %s is open to others than its owner (mode %03o)", path,
                                       (unsigned)(info.st_mode & 0777)),

@@ -18,8 +18,8 @@ typedef struct dx_seal_fault {
 
 // Adds the keys of a list, separated by commas. `name` is what messages call it. DX_INVALID with `fault` set, or DX_NO_MEMORY.
 dx_status dx_seal_keys_from_list(dx_fernet_ring *ring, dx_slice list, const char *name, dx_arena *arena, dx_seal_fault *fault) DX_MUST_USE;
-// Adds the keys of a file: one a line, empty lines and what is behind a # are skipped. A file that others than its owner may read or write
-// is refused, for it has been read already, perhaps. DX_INVALID with `fault` set, or DX_NO_MEMORY.
+// Adds the keys of a file: one a line, empty lines and what is behind a # are skipped. A file that others than its owner and the process's
+// user may read or write is refused, for it has been read already, perhaps. DX_INVALID with `fault` set, or DX_NO_MEMORY.
 dx_status dx_seal_keys_from_file(dx_fernet_ring *ring, const char *path, dx_arena *arena, dx_seal_fault *fault) DX_MUST_USE;
 // The fault of having no key at all.
 dx_seal_fault dx_seal_keys_missing(void);

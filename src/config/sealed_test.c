@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,9 +15,10 @@
 #include "config/plan.h"
 #include "config/seal_keys.h"
 
-#define KEY   "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
-#define OTHER "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-#define HELLO "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==" // "hello", by KEY
+#define KEY    "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+#define OTHER  "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define HELLO  "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==" // "hello", by KEY
+#define SEALED "encrypted:gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA=="
 
 static const dx_section models = {"models", "{\"type\":\"object\"}", false};
 static const dx_section server = {
@@ -26,7 +28,7 @@ static const dx_section server = {
     false};
 static const dx_section *const sections[] = {&models, &server};
 static const char *const files[] = {"api.json", "part.json", "keys", ".env"};
-static const char *const with_key[] = {DX_SEAL_KEYS_VARIABLE, KEY, "TOKEN", HELLO, "SEALED", DX_SEAL_PREFIX HELLO, "A", "put in", NULL};
+static const char *const with_key[] = {DX_SEAL_KEYS_VARIABLE, KEY, "TOKEN", HELLO, "SEALED", SEALED, "A", "put in", NULL};
 
 static char folder[64];
 static dx_arena *arena;
@@ -127,10 +129,8 @@ static dx_status load_secret(const char *value, const char *const *variables) {
 
 static void sealed_values_are_opened_wherever_settings_stand(void **state) {
     (void)state;
-    write_file("part.json", "{'x':'" DX_SEAL_PREFIX HELLO "'}", 0644);
-    expect_ok(load("{'server':{'secret':'" DX_SEAL_PREFIX HELLO "','list':[{'a':'" DX_SEAL_PREFIX HELLO
-                   "'}],'other':{'$ref':'part.json#/x'}}}",
-                   with_key));
+    write_file("part.json", "{'x':'" SEALED "'}", 0644);
+    expect_ok(load("{'server':{'secret':'" SEALED "','list':[{'a':'" SEALED "'}],'other':{'$ref':'part.json#/x'}}}", with_key));
     expect_text("/server/secret", "hello");
     expect_text("/server/list/0/a", "hello");
     expect_text("/server/other", "hello");
@@ -148,18 +148,18 @@ static void what_was_sealed_is_final(void **state) {
     (void)state;
     expect_ok(load_secret(seal(KEY, "${A} $${A} {\"$ref\":\"part.json\"}"), with_key));
     expect_text("/server/secret", "${A} $${A} {\"$ref\":\"part.json\"}");
-    expect_ok(load_secret(seal(KEY, DX_SEAL_PREFIX HELLO), with_key));
-    expect_text("/server/secret", DX_SEAL_PREFIX HELLO);
+    expect_ok(load_secret(seal(KEY, SEALED), with_key));
+    expect_text("/server/secret", SEALED);
     expect_ok(load_secret(seal(KEY, ""), with_key));
     expect_text("/server/secret", "");
 }
 
 static void only_whole_strings_outside_models_are_sealed(void **state) {
     (void)state;
-    expect_ok(load("{'models':{'A':{'const':'" DX_SEAL_PREFIX HELLO
-                   "','title':'encrypted: at rest'}},'server':{'secret':'an " DX_SEAL_PREFIX "x','other':'Encrypted:x'}}",
+    expect_ok(load("{'models':{'A':{'const':'" SEALED "','title':'encrypted: at rest'}},'server':{'secret':'an " DX_SEAL_PREFIX
+                   "x','other':'Encrypted:x'}}",
                    NULL));
-    expect_text("/models/A/const", DX_SEAL_PREFIX HELLO);
+    expect_text("/models/A/const", SEALED);
     expect_text("/server/secret", "an " DX_SEAL_PREFIX "x");
 }
 
@@ -193,24 +193,22 @@ static void a_plan_and_findings_do_not_show_what_was_sealed(void **state) {
 static void keys_come_from_variables_dotenv_and_files(void **state) {
     (void)state;
     const char *both[] = {DX_SEAL_KEYS_VARIABLE, " " OTHER " , " KEY " ", NULL};
-    expect_ok(load_secret(DX_SEAL_PREFIX HELLO, both));
+    expect_ok(load_secret(SEALED, both));
     write_file(".env", DX_SEAL_KEYS_VARIABLE "=" KEY "\n", 0600);
-    expect_ok(load_secret(DX_SEAL_PREFIX HELLO, NULL));
+    expect_ok(load_secret(SEALED, NULL));
     write_file("keys", "# of May\n" OTHER "  # newest\r\n\n  " KEY, 0600);
     write_file(".env", DX_SEAL_KEY_FILE_VARIABLE "=keys\n", 0600); // beside the definition
-    expect_ok(load_secret(DX_SEAL_PREFIX HELLO, NULL));
+    expect_ok(load_secret(SEALED, NULL));
     const char *file[] = {DX_SEAL_KEY_FILE_VARIABLE, path_of("keys"), DX_SEAL_KEYS_VARIABLE, "", NULL};
-    expect_ok(load_secret(DX_SEAL_PREFIX HELLO, file));
+    expect_ok(load_secret(SEALED, file));
     const char *more[] = {DX_SEAL_KEY_FILE_VARIABLE, path_of("keys"), DX_SEAL_KEYS_VARIABLE, OTHER, NULL};
-    expect_ok(load_secret(DX_SEAL_PREFIX HELLO, more));
+    expect_ok(load_secret(SEALED, more));
     expect_text("/server/secret", "hello");
 }
 
 static void a_missing_key_is_told_once_with_the_way_to_one(void **state) {
     (void)state;
-    assert_int_equal(load("{'server':{'secret':'" DX_SEAL_PREFIX HELLO "',\n'other':'" DX_SEAL_PREFIX HELLO
-                          "','mode':'" DX_SEAL_PREFIX HELLO "',\n'workers':'x'}}",
-                          NULL),
+    assert_int_equal(load("{'server':{'secret':'" SEALED "',\n'other':'" SEALED "','mode':'" SEALED "',\n'workers':'x'}}", NULL),
                      DX_INVALID);
     expect_findings(
         "api.json:1:21: /server/secret: is sealed, and cannot be opened: there is no key for sealed values; set DUPLEX_SEAL_KEYS to "
@@ -221,20 +219,20 @@ static void a_missing_key_is_told_once_with_the_way_to_one(void **state) {
 static void faulty_keys_are_told_without_them(void **state) {
     (void)state;
     const char *list[] = {DX_SEAL_KEYS_VARIABLE, KEY "," KEY "x", NULL};
-    assert_int_equal(load_secret(DX_SEAL_PREFIX HELLO, list), DX_INVALID);
+    assert_int_equal(load_secret(SEALED, list), DX_INVALID);
     expect_findings(
         "api.json:1:21: /server/secret: is sealed, and cannot be opened: DUPLEX_SEAL_KEYS: key 2 is no key; a key is the base64url "
         "of 32 bytes, 44 characters; `duplex secrets keygen` makes one");
     const char *file[] = {DX_SEAL_KEY_FILE_VARIABLE, path_of("keys"), NULL};
     write_file("keys", KEY "\n\n" KEY " " KEY "\n", 0600);
-    assert_int_equal(load_secret(DX_SEAL_PREFIX HELLO, file), DX_INVALID);
+    assert_int_equal(load_secret(SEALED, file), DX_INVALID);
     assert_non_null(strstr(findings(), "keys:3 is no key"));
     assert_null(strstr(findings(), KEY));
     write_file("keys", "# none yet\n", 0600);
-    assert_int_equal(load_secret(DX_SEAL_PREFIX HELLO, file), DX_INVALID);
+    assert_int_equal(load_secret(SEALED, file), DX_INVALID);
     assert_non_null(strstr(findings(), "there is no key in it"));
     unlink(path_of("keys"));
-    assert_int_equal(load_secret(DX_SEAL_PREFIX HELLO, file), DX_INVALID);
+    assert_int_equal(load_secret(SEALED, file), DX_INVALID);
     assert_non_null(strstr(findings(), "there is no such file"));
     expect_ok(load_secret("nothing sealed", file)); // keys are read when they are needed
 }
@@ -245,21 +243,58 @@ static void a_file_of_keys_that_others_may_read_is_refused(void **state) {
     static const mode_t bad[] = {0640, 0604, 0620, 0602, 0610};
     for (size_t i = 0; i < DX_COUNT_OF(bad); i++) {
         write_file("keys", KEY, bad[i]);
-        assert_int_equal(load_secret(DX_SEAL_PREFIX HELLO, file), DX_INVALID);
+        assert_int_equal(load_secret(SEALED, file), DX_INVALID);
         assert_non_null(strstr(
             findings(), dx_arena_printf(arena, "keys is open to others than its owner (mode %03o); chmod 600 ", (unsigned)bad[i]).data));
     }
     write_file("keys", KEY, 0400);
-    expect_ok(load_secret(DX_SEAL_PREFIX HELLO, file));
+    expect_ok(load_secret(SEALED, file));
     unlink(path_of("keys"));
     assert_int_equal(mkfifo(path_of("keys"), 0600), 0);
-    assert_int_equal(load_secret(DX_SEAL_PREFIX HELLO, file), DX_INVALID);
+    assert_int_equal(load_secret(SEALED, file), DX_INVALID);
     assert_non_null(strstr(findings(), "it is not an ordinary file"));
+}
+
+typedef struct acl_entry {
+    uint16_t tag, may;
+    uint32_t id;
+} acl_entry;
+
+static bool set_acl(const acl_entry *entries, size_t count) {
+    struct {
+        uint32_t version;
+        acl_entry entries[8];
+    } list = {.version = 2};
+    memcpy(list.entries, entries, count * sizeof *entries);
+    return setxattr(path_of("keys"), "system.posix_acl_access", &list, 4 + count * sizeof *entries, 0) == 0;
+}
+
+static void a_file_of_keys_that_a_list_opens_to_this_user_alone_is_taken(void **state) {
+    (void)state;
+    const char *file[] = {DX_SEAL_KEY_FILE_VARIABLE, path_of("keys"), NULL};
+    enum { OWNER = 1, USER = 2, OWNING_GROUP = 4, GROUP = 8, MASK = 16, REST = 32 };
+    const uint32_t none = UINT32_MAX, me = geteuid();
+    const struct {
+        acl_entry entries[6];
+        size_t count;
+        bool taken;
+    } cases[] = {
+        {{{OWNER, 4, none}, {USER, 4, me}, {OWNING_GROUP, 0, none}, {MASK, 4, none}, {REST, 0, none}}, 5, true},
+        {{{OWNER, 4, none}, {USER, 4, me + 1}, {OWNING_GROUP, 0, none}, {MASK, 4, none}, {REST, 0, none}}, 5, false},
+        {{{OWNER, 4, none}, {USER, 4, me}, {OWNING_GROUP, 4, none}, {MASK, 4, none}, {REST, 0, none}}, 5, false},
+        {{{OWNER, 4, none}, {USER, 4, me}, {OWNING_GROUP, 0, none}, {GROUP, 4, 7}, {MASK, 4, none}, {REST, 0, none}}, 6, false},
+        {{{OWNER, 4, none}, {USER, 4, me}, {OWNING_GROUP, 0, none}, {MASK, 4, none}, {REST, 4, none}}, 5, false},
+    };
+    write_file("keys", KEY, 0400);
+    for (size_t i = 0; i < DX_COUNT_OF(cases); i++) {
+        if (!set_acl(cases[i].entries, cases[i].count)) skip(); // this file system has no such lists
+        assert_int_equal(load_secret(SEALED, file), cases[i].taken ? DX_OK : DX_INVALID);
+    }
 }
 
 static void what_does_not_open_is_located_and_not_quoted(void **state) {
     (void)state;
-    const char *other[] = {DX_SEAL_KEYS_VARIABLE, OTHER, "SEALED", DX_SEAL_PREFIX HELLO, NULL};
+    const char *other[] = {DX_SEAL_KEYS_VARIABLE, OTHER, "SEALED", SEALED, NULL};
     assert_int_equal(load("{'server':{'secret':'${SEALED}',\n'other':'encrypted:hunter2'}}", other), DX_INVALID);
     expect_findings(
         "api.json:1:21: /server/secret: no key that is given opens this sealed value: it was sealed with another one, or is damaged; "
@@ -273,7 +308,7 @@ static void every_failing_allocation_is_reported(void **state) {
     (void)state;
     write_file("keys", KEY "\n", 0600);
     write_file(".env", DX_SEAL_KEY_FILE_VARIABLE "=keys\n", 0600);
-    write_file("api.json", "{'server':{'secret':'" DX_SEAL_PREFIX HELLO "','other':'" DX_SEAL_PREFIX "x'}}", 0644);
+    write_file("api.json", "{'server':{'secret':'" SEALED "','other':'" DX_SEAL_PREFIX "x'}}", 0644);
     for (uint64_t n = 1;; n++) {
         dx_definition_options options = {.variable = variable};
         dx_diags_init(&diags, arena);
@@ -298,6 +333,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_missing_key_is_told_once_with_the_way_to_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(faulty_keys_are_told_without_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_of_keys_that_others_may_read_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_of_keys_that_a_list_opens_to_this_user_alone_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_open_is_located_and_not_quoted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_failing_allocation_is_reported, set_up, tear_down),
     };
