@@ -219,7 +219,8 @@ static void a_missing_key_is_told_once_with_the_way_to_one(void **state) {
 static void faulty_keys_are_told_without_them(void **state) {
     (void)state;
     const char *list[] = {DX_SEAL_KEYS_VARIABLE, KEY "," KEY "x", NULL};
-    assert_int_equal(load_secret(SEALED, list), DX_INVALID);
+    assert_int_equal(load(dx_arena_printf(arena, "{'server':{'secret':'" SEALED "','other':'%s'}}", seal(OTHER, "x")).data, list),
+                     DX_INVALID);
     expect_findings(
         "api.json:1:21: /server/secret: is sealed, and cannot be opened: DUPLEX_SEAL_KEYS: key 2 is no key; a key is the base64url "
         "of 32 bytes, 44 characters; `duplex secrets keygen` makes one");

@@ -152,8 +152,8 @@ def test_rotate_seals_anew_and_leaves_every_other_byte(tmp_path):
     old, new = keys(), keys()
     (tmp_path / "seal.keys").write_text(f"{new}\n{old}  # of May\n")
     (tmp_path / "seal.keys").chmod(0o600)
-    first, second, done_already = (Fernet(k).encrypt(t).decode() for k, t in ((old, b"one"), (old, b"two"), (new, b"three")))
-    layout = '{ "a":"encrypted:%s",\r\n\t"encrypted:b" : [ "\\"encrypted:x", "encrypted:%s" , 1.50 ],"c": "encrypted:%s", "d": "encrypted:no" }\n\n'
+    first, second, done_already, name = (Fernet(k).encrypt(t).decode() for k, t in ((old, b"one"), (old, b"two"), (new, b"three"), (old, b"four")))
+    layout = '{ "a":"encrypted:%s",\r\n\t"encrypted:NAME" : [ "\\"encrypted:x", "encrypted:%s" , 1.50 ],"c": "encrypted:%s", "d": "encrypted:no" }\n\n'.replace("NAME", name)
     path = tmp_path / "d.json"
     path.write_bytes((layout % (first, second, done_already)).encode())
     path.chmod(0o640)
