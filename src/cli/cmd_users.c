@@ -155,7 +155,7 @@ static int read_roles(users *u) {
 
 static int read_password(users *u) {
     if (!u->password_stdin) return DX_EXIT_OK;
-    const char *fault = dx_password_line_read(u->password, sizeof u->password, &u->password_size);
+    const char *fault = dx_password_line_read("password", u->password, sizeof u->password, &u->password_size);
     return fault ? refused("--password-stdin", fault) : DX_EXIT_OK;
 }
 

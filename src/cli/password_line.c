@@ -41,10 +41,11 @@ static void say(const char *text) {
     (void)written; // without a prompt it works as well
 }
 
-static const char *ask_twice(char *line, size_t cap, size_t *size) {
+static const char *ask_twice(const char *what, char *line, size_t cap, size_t *size) {
     char again[2048];
     size_t again_size = 0;
-    say("password: ");
+    say(what);
+    say(": ");
     const char *fault = read_line(line, cap, size);
     if (fault) return fault;
     say("once more: ");
@@ -54,7 +55,7 @@ static const char *ask_twice(char *line, size_t cap, size_t *size) {
     return fault;
 }
 
-static const char *ask(char *line, size_t cap, size_t *size) {
+static const char *ask(const char *what, char *line, size_t cap, size_t *size) {
     struct sigaction before[DX_COUNT_OF(signals)], handler = {.sa_handler = give_back, .sa_flags = SA_RESETHAND};
     struct termios hidden = shown;
     hidden.c_lflag = (hidden.c_lflag & ~(tcflag_t)ECHO) | ECHONL;
@@ -62,13 +63,13 @@ static const char *ask(char *line, size_t cap, size_t *size) {
         (void)sigaction(signals[i], NULL, &before[i]);
         if (before[i].sa_handler != SIG_IGN) (void)sigaction(signals[i], &handler, NULL);
     }
-    const char *fault = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0 ? strerror(errno) : ask_twice(line, cap, size);
+    const char *fault = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0 ? strerror(errno) : ask_twice(what, line, cap, size);
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &shown);
     for (size_t i = 0; i < DX_COUNT_OF(signals); i++) (void)sigaction(signals[i], &before[i], NULL);
     return fault;
 }
 
-const char *dx_password_line_read(char *line, size_t cap, size_t *size) {
+const char *dx_password_line_read(const char *what, char *line, size_t cap, size_t *size) {
     *size = 0;
-    return tcgetattr(STDIN_FILENO, &shown) == 0 ? ask(line, cap, size) : read_line(line, cap, size);
+    return tcgetattr(STDIN_FILENO, &shown) == 0 ? ask(what, line, cap, size) : read_line(line, cap, size);
 }

@@ -1,7 +1,8 @@
-// From files to one tree: variables are put in and references to files followed, so that nothing later knows of either. A reference is
-// replaced by a copy of what it leads to. Inside `models`, which is JSON Schema, a local reference stays as it is, for it means a place in
-// this definition; one that came in with another file is copied like a reference to that file, or, where it leads back into what is being
-// copied (a tree of nodes), made a local reference to the copy. Whatever a definition does, depth and size of the result are capped.
+// From files to one tree: variables are put in, sealed values opened and references to files followed, so that nothing later knows of any.
+// A reference is replaced by a copy of what it leads to. Inside `models`, which is JSON Schema, a local reference stays as it is, for it
+// means a place in this definition; one that came in with another file is copied like a reference to that file, or, where it leads back
+// into what is being copied (a tree of nodes), made a local reference to the copy. Whatever a definition does, depth and size of the result
+// are capped.
 #include "codec/text.h"
 #include "config/parts.h"
 
@@ -96,10 +97,12 @@ static mode mode_of_member(const assembly *a, const reading *r, dx_slice name) {
     }
 }
 
-static yyjson_mut_val *copy_string(assembly *a, yyjson_val *value) {
+// Sealed values are for settings: what stands in a model is shown to everybody.
+static yyjson_mut_val *copy_string(assembly *a, const reading *r, yyjson_val *value) {
     dx_slice text;
     dx_taint taint;
     dx_status status = dx_variable_substitute(a->definition, dx_json_slice(value), here(a), &text, &taint);
+    if (status == DX_OK && r->mode == PLAIN) status = dx_sealed_open(a->definition, text, here(a), &text, &taint);
     if (status == DX_OK && taint != DX_TAINT_NONE) status = dx_taint_add(a->definition, here(a), taint);
     if (status == DX_NO_MEMORY) return stop(a, status);
     yyjson_mut_val *copy = yyjson_mut_strn(a->out, text.data ? text.data : "", text.size);
@@ -353,7 +356,7 @@ static yyjson_mut_val *walk(assembly *a, const reading *r, yyjson_val *value) {
     }
     if (yyjson_is_obj(value)) return walk_object(a, r, value);
     if (yyjson_is_arr(value)) return copy_array(a, r, value);
-    if (yyjson_is_str(value)) return copy_string(a, value);
+    if (yyjson_is_str(value)) return copy_string(a, r, value);
     yyjson_mut_val *copy = yyjson_val_mut_copy(a->out, value);
     return copy ? copy : stop(a, DX_NO_MEMORY);
 }

@@ -3,6 +3,7 @@
 #include "config/definition.h"
 
 #include "config/parts.h"
+#include "crypto/digest.h"
 
 #define ARENA_CAP ((size_t)1 << 30)
 
@@ -101,6 +102,7 @@ dx_status dx_definition_load(dx_definition **out, const char *path, const dx_sec
     dx_status status = definition->work ? run_stages(definition, sections, count) : DX_NO_MEMORY;
     dx_arena_destroy(definition->work);
     definition->work = NULL;
+    definition->ring = NULL; // it was in there
     if (status == DX_NO_MEMORY) dx_definition_refuse_line(definition, dx_slice_str(path), 0, 0, "there is not enough memory to read it");
     if (status != DX_OK) {
         dx_definition_destroy(definition);
@@ -112,8 +114,20 @@ dx_status dx_definition_load(dx_definition **out, const char *path, const dx_sec
     return DX_OK;
 }
 
+// The values that came from variables and seals.
+static void wipe_secrets(dx_definition *definition) {
+    const dx_map_entry *entry;
+    for (size_t at = 0; (entry = dx_map_next(&definition->taints, &at));) {
+        if (dx_taint_at(definition, entry->key) == DX_TAINT_INSIDE) continue;
+        dx_slice text = dx_json_slice(dx_json_at(dx_definition_root(definition), entry->key));
+        dx_secret_wipe((char *)(uintptr_t)text.data, text.size);
+    }
+}
+
 void dx_definition_destroy(dx_definition *definition) {
-    if (definition) dx_arena_destroy(definition->arena);
+    if (!definition) return;
+    if (definition->document) wipe_secrets(definition);
+    dx_arena_destroy(definition->arena);
 }
 
 const char *dx_definition_path(const dx_definition *definition) {

@@ -1,5 +1,6 @@
 // The definition: one JSON file (and those it refers to) that says what to serve and what to call. Stages, in order: read → substitute
-// `${VAR}` and `${VAR:default}` in strings (environment first, then a `.env` file beside the definition; `$${` is a literal `${`) → resolve
+// `${VAR}` and `${VAR:default}` in strings (environment first, then a `.env` file beside the definition; `$${` is a literal `${`) → open
+// sealed values, `encrypted:<Fernet token>` (keys from DUPLEX_SEAL_KEYS and DUPLEX_SEAL_KEY_FILE, looked up likewise) → resolve
 // `{"$ref": "file.json#/pointer"}` to other files → merge defaults → validate against the sections' schemas → hand to the rooms. It fails
 // closed: an unknown key or a missing variable is an error, and every error is located and reported at once.
 #ifndef DX_CONFIG_DEFINITION_H
@@ -19,7 +20,8 @@ typedef struct dx_section {
 typedef struct dx_definition dx_definition;
 
 typedef struct dx_definition_options {
-    // Looks a variable up instead of the process's environment (tests); NULL: the environment, then .env.
+    // Looks a variable up instead of the process's environment (tests), those with keys for sealed values, too; NULL: the environment. What
+    // is not set is looked for in .env.
     const char *(*variable)(void *ctx, const char *name);
     void *ctx;
 } dx_definition_options;
@@ -36,7 +38,7 @@ void dx_definition_destroy(dx_definition *definition); // takes NULL
 const char *dx_definition_path(const dx_definition *definition);
 yyjson_val *dx_definition_root(const dx_definition *definition);
 yyjson_val *dx_definition_section(const dx_definition *definition, const char *name); // NULL when absent without defaults
-// Whether the value at `pointer` came (in whole or in part) from a variable: such values are never printed.
+// Whether the value at `pointer` came (in whole or in part) from a variable or was sealed: such values are never printed.
 bool dx_definition_is_secret(const dx_definition *definition, dx_slice pointer);
 // Adds a finding about the value at `pointer` with its file, line and column: what rooms call for what a schema can't say.
 dx_diag *dx_definition_complain(const dx_definition *definition, dx_diags *diags, dx_slice pointer, const char *format, ...)

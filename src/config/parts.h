@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "config/definition.h"
+#include "crypto/fernet.h"
 
 // A file that has been read.
 typedef struct dx_source {
@@ -19,12 +20,12 @@ typedef struct dx_mount {
     dx_slice pointer;
 } dx_mount;
 
-// What a variable left of a value.
+// What a variable or a seal left of a value.
 typedef enum dx_taint {
     DX_TAINT_NONE,
     DX_TAINT_INSIDE, // a value below it came from a variable
     DX_TAINT_PART,   // a string with a variable in it
-    DX_TAINT_WHOLE   // a string that is exactly one variable: it may become a number or a boolean
+    DX_TAINT_WHOLE   // a string that is exactly one variable, or was sealed: it may become a number or a boolean
 } dx_taint;
 
 struct dx_definition {
@@ -43,8 +44,9 @@ struct dx_definition {
     dx_slice dotenv_name;
     const dx_definition_options *options;
     dx_diags *diags;
-    size_t findings;          // of this load
-    yyjson_mut_doc *building; // these three in `work`
+    const dx_fernet_ring *ring; // in `work`; NULL: no sealed value was met yet; empty: there is no key, which has been told
+    size_t findings;            // of this load
+    yyjson_mut_doc *building;   // these three in `work`
     yyjson_mut_val *built;
     yyjson_val *schema; // the whole definition's
     yyjson_doc *document;
@@ -64,6 +66,14 @@ dx_status dx_dotenv_read(dx_definition *definition) DX_MUST_USE;
 // Puts variables into `text`; `*out` is `text` itself when there is none. `pointer` says where, for findings. DX_INVALID when one is
 // missing (it has been said).
 dx_status dx_variable_substitute(dx_definition *definition, dx_slice text, dx_slice pointer, dx_slice *out, dx_taint *taint) DX_MUST_USE;
+
+// The value of a variable, NULL data when it is not set. `from_dotenv`: that is where it stands.
+dx_slice dx_variable_look_up(const dx_definition *definition, dx_slice name, bool *from_dotenv);
+
+// --- sealed.c
+// Opens `text` if it is a sealed value; else `*out` is `text` and `*taint` left alone. `pointer` as above. DX_INVALID when it can't be
+// opened (it has been said).
+dx_status dx_sealed_open(dx_definition *definition, dx_slice text, dx_slice pointer, dx_slice *out, dx_taint *taint) DX_MUST_USE;
 
 // --- assemble.c
 // From files to one tree: `definition->built`. Findings do not stop it; DX_NO_MEMORY and DX_TOO_LARGE do.

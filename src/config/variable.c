@@ -91,13 +91,13 @@ dx_status dx_dotenv_read(dx_definition *definition) {
 
 // --- substitution
 
-// The value, or NULL data when it is not set.
-static dx_slice look_up(const dx_definition *definition, dx_slice name) {
+dx_slice dx_variable_look_up(const dx_definition *definition, dx_slice name, bool *from_dotenv) {
     char text[NAME_CAP + 1];
     const dx_definition_options *options = definition->options;
     memcpy(text, name.data, name.size);
     text[name.size] = 0;
     const char *value = options && options->variable ? options->variable(options->ctx, text) : getenv(text);
+    *from_dotenv = !value;
     if (!value) value = dx_map_get(&definition->dotenv, name);
     return dx_slice_str(value);
 }
@@ -126,7 +126,8 @@ static bool put_variable(dx_definition *definition, dx_buffer *out, dx_slice *re
         if (diag) diag->suggestion = DX_SLICE("names are letters, digits and \"_\"; write \"$${\" for a literal \"${\"");
         return false;
     }
-    dx_slice value = look_up(definition, name);
+    bool from_dotenv;
+    dx_slice value = dx_variable_look_up(definition, name, &from_dotenv);
     if (!value.data) value = fallback;
     if (!value.data) return refuse_missing(definition, name, pointer);
     if (!dx_utf8_valid(value)) {

@@ -29,7 +29,7 @@ const dx_section dx_identity_section = {
           "\"properties\":{"
             "\"algorithm\":{\"description\":\"HS256 uses a shared secret; the others a private key, whose public half is published at "
               "/.well-known/jwks.json.\",\"enum\":[\"HS256\",\"RS256\",\"ES256\",\"EdDSA\"],\"default\":\"HS256\"},"
-            "\"key\":" TEXT("The private key as PEM text (PKCS#8). Write it as a variable, \\\"${SIGNING_KEY}\\\".") ","
+            "\"key\":" TEXT("The private key as PEM text (PKCS#8). Write it as a variable, \\\"${SIGNING_KEY}\\\", or sealed.") ","
             "\"key_file\":" TEXT("A file with it instead, relative to the definition's folder.")
           "}},"
         "\"issuer\":" CLAIM("The claim iss of access tokens, and what it must be when they come back. Empty: none.") ","
