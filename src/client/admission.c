@@ -66,8 +66,8 @@ bool dx_admission_enter(dx_admission *a, dx_transfer *transfer, dx_slice name) {
     }
     if (origin->waiting >= transfer->wire->max_queue) {
         transfer->origin = NULL;
-        (void)dx_exchange_fail_out(transfer->x, DX_ERROR_QUEUE_FULL, "%zu calls to %.*s wait for its %zu connections already", origin->waiting,
-                                   DX_SLICE_ARG(name), transfer->wire->max_connections);
+        (void)dx_exchange_fail_out(transfer->x, DX_ERROR_QUEUE_FULL, "%zu calls to %.*s wait for its %zu connections already",
+                                   origin->waiting, DX_SLICE_ARG(name), transfer->wire->max_connections);
         return false;
     }
     transfer->queued = dx_clock_monotonic();

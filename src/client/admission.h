@@ -1,5 +1,5 @@
-// Connections are few, calls may be many: transfers to one origin wait here in order until one of those under way is done. libcurl could queue,
-// too, and would look at all that wait for each that ends; here one more that waits costs nothing.
+// Connections are few, calls may be many: transfers to one origin wait here in order until one of those under way is done. libcurl could
+// queue, too, and would look at all that wait for each that ends; here one more that waits costs nothing.
 #ifndef DX_CLIENT_ADMISSION_H
 #define DX_CLIENT_ADMISSION_H
 

@@ -29,8 +29,7 @@ static dx_slice below(reading *r, dx_slice base, dx_slice name) {
 
 // Findings of others, that have no place in a file yet.
 static void tell(reading *r, const dx_diags *found) {
-    for (const dx_diag *diag = found->first; diag; diag = diag->next)
-        refuse(r, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
+    for (const dx_diag *diag = found->first; diag; diag = diag->next) refuse(r, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
 }
 
 static dx_status make_settings(reading *r, const dx_settings **out, const dx_settings *below_it, yyjson_val *above, dx_slice at) {
@@ -41,6 +40,17 @@ static dx_status make_settings(reading *r, const dx_settings **out, const dx_set
     return status == DX_INVALID ? DX_OK : status;
 }
 
+// An API has settings of its own even where it says nothing: its chain and what is kept of it hang on them.
+static dx_status make_own_settings(reading *r, const dx_settings **out, const dx_settings *defaults, yyjson_val *above, dx_slice at) {
+    dx_status status = make_settings(r, out, defaults, above, at);
+    if (status != DX_OK || *out != defaults) return status;
+    dx_settings *own = DX_ARENA_NEW(r->apis->arena, dx_settings);
+    if (!own) return DX_NO_MEMORY;
+    *own = *defaults;
+    *out = own;
+    return DX_OK;
+}
+
 // --- schemas ---------------------------------------------------------------------------------------------------------------------
 
 static dx_status add_models(reading *r) {
@@ -49,7 +59,8 @@ static dx_status add_models(reading *r) {
     size_t at, count;
     apis->schemas = dx_schema_set_create(apis->arena, true);
     // The models' references count from the whole definition: "#/models/Name".
-    dx_status status = apis->schemas ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, dx_definition_root(apis->definition)) : DX_NO_MEMORY;
+    dx_status status =
+        apis->schemas ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, dx_definition_root(apis->definition)) : DX_NO_MEMORY;
     if (status != DX_OK) return status;
     yyjson_obj_foreach(models, at, count, key, model) {
         const dx_schema *schema = NULL;
@@ -111,7 +122,8 @@ static dx_status read_param(reading *r, dx_endpoint *endpoint, dx_param *param, 
                         .description = dx_json_member_slice(settings, "description")};
     if (param->in == DX_IN_PATH) {
         param->required = !param->otherwise;
-        if (!dx_path_names(endpoint->path, name)) refuse(r, at, "the path %.*s has no {%.*s}", DX_SLICE_ARG(endpoint->path), DX_SLICE_ARG(name));
+        if (!dx_path_names(endpoint->path, name))
+            refuse(r, at, "the path %.*s has no {%.*s}", DX_SLICE_ARG(endpoint->path), DX_SLICE_ARG(name));
     }
     if (param->type == DX_TYPE_FILE && endpoint->body_form != DX_BODY_FORM_MULTIPART)
         refuse(r, at, "a file needs \"body\": {\"content_type\": \"multipart/form-data\"}");
@@ -129,7 +141,8 @@ static dx_status add_path_params(reading *r, dx_param *params, size_t *count, dx
             refuse(r, at, "more than %d parameters", DX_PARAM_COUNT_CAP);
             return DX_OK;
         }
-        params[(*count)++] = (dx_param){.name = name, .wire = name, .in = DX_IN_PATH, .type = DX_TYPE_ANY, .required = true, .explode = true};
+        params[(*count)++] =
+            (dx_param){.name = name, .wire = name, .in = DX_IN_PATH, .type = DX_TYPE_ANY, .required = true, .explode = true};
     }
     return DX_OK;
 }
@@ -171,13 +184,14 @@ static dx_status read_body(reading *r, dx_endpoint *endpoint, yyjson_val *settin
     (void)r;
     dx_slice type = dx_json_member_slice(yyjson_obj_get(settings, "body"), "content_type");
     endpoint->content_type = type.size ? type : DX_SLICE("application/json");
-    endpoint->body_form = dx_http_media_is(endpoint->content_type, "application/x-www-form-urlencoded") ? DX_BODY_FORM_URLENCODED
-                          : dx_http_media_is(endpoint->content_type, "multipart/form-data")             ? DX_BODY_FORM_MULTIPART
-                          : dx_http_media_is(endpoint->content_type, "application/json") ||
-                                  (endpoint->content_type.size > 5 &&
-                                   dx_slice_equal_nocase(dx_slice_from(endpoint->content_type, endpoint->content_type.size - 5), DX_SLICE("+json")))
-                              ? DX_BODY_FORM_JSON
-                              : DX_BODY_FORM_BYTES;
+    endpoint->body_form =
+        dx_http_media_is(endpoint->content_type, "application/x-www-form-urlencoded") ? DX_BODY_FORM_URLENCODED
+        : dx_http_media_is(endpoint->content_type, "multipart/form-data")             ? DX_BODY_FORM_MULTIPART
+        : dx_http_media_is(endpoint->content_type, "application/json") ||
+                (endpoint->content_type.size > 5 &&
+                 dx_slice_equal_nocase(dx_slice_from(endpoint->content_type, endpoint->content_type.size - 5), DX_SLICE("+json")))
+            ? DX_BODY_FORM_JSON
+            : DX_BODY_FORM_BYTES;
     return DX_OK;
 }
 
@@ -187,7 +201,8 @@ static void find_wrap(reading *r, dx_endpoint *endpoint, yyjson_val *settings, d
     for (size_t i = 0; i < endpoint->param_count; i++)
         if (dx_slice_equal(endpoint->params[i].name, wrap)) endpoint->wrap = &endpoint->params[i];
     if (!endpoint->wrap || endpoint->wrap->in != DX_IN_BODY)
-        refuse(r, below(r, below(r, at, DX_SLICE("body")), DX_SLICE("wrap")), "there is no parameter \"%.*s\" in the body", DX_SLICE_ARG(wrap));
+        refuse(r, below(r, below(r, at, DX_SLICE("body")), DX_SLICE("wrap")), "there is no parameter \"%.*s\" in the body",
+               DX_SLICE_ARG(wrap));
 }
 
 static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings, dx_slice at) {
@@ -231,8 +246,8 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     find_wrap(r, endpoint, settings, at);
     read_models(r, endpoint, settings, at);
     dx_slice problem = {0};
-    status = dx_path_compile(&endpoint->pieces, &endpoint->piece_count, r->apis->arena, endpoint->path, endpoint->params, endpoint->param_count,
-                             &problem);
+    status = dx_path_compile(&endpoint->pieces, &endpoint->piece_count, r->apis->arena, endpoint->path, endpoint->params,
+                             endpoint->param_count, &problem);
     if (problem.size) refuse(r, below(r, at, DX_SLICE("path")), "%.*s", DX_SLICE_ARG(problem));
     return status;
 }
@@ -253,12 +268,14 @@ static dx_status read_endpoints(reading *r, dx_api *api, yyjson_val *settings) {
     dx_endpoint *made = total ? DX_ARENA_ARRAY(r->apis->arena, dx_endpoint, total) : NULL;
     if (total && (!api->endpoints || !made)) return DX_NO_MEMORY;
     if (standard.size && !yyjson_obj_getn(versions, standard.data, standard.size))
-        refuse(r, below(r, api->pointer, DX_SLICE("default_version")), "there is no version \"%.*s\" under endpoints", DX_SLICE_ARG(standard));
+        refuse(r, below(r, api->pointer, DX_SLICE("default_version")), "there is no version \"%.*s\" under endpoints",
+               DX_SLICE_ARG(standard));
     yyjson_obj_foreach(versions, i, n, version, endpoints) {
         if (!standard.size) standard = dx_json_slice(version);
         dx_slice at = below(r, place, dx_json_slice(version));
         yyjson_obj_foreach(endpoints, j, m, name, value) {
-            dx_status status = read_endpoint(r, made, api, dx_json_slice(version), dx_json_slice(name), value, below(r, at, dx_json_slice(name)));
+            dx_status status =
+                read_endpoint(r, made, api, dx_json_slice(version), dx_json_slice(name), value, below(r, at, dx_json_slice(name)));
             if (status == DX_OK) status = add_name(r->apis, made, dx_slice_equal(dx_json_slice(version), standard));
             if (status != DX_OK) return status;
             api->endpoints[api->endpoint_count++] = made++;
@@ -289,7 +306,7 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
     api->health = yyjson_obj_get(settings, "health");
     api->pointer = below(r, DX_SLICE("/apis"), name);
     dx_status status = read_url(r, api, dx_json_member_slice(settings, "base_url"));
-    if (status == DX_OK) status = make_settings(r, &api->settings, defaults, settings, api->pointer);
+    if (status == DX_OK) status = make_own_settings(r, &api->settings, defaults, settings, api->pointer);
     if (status == DX_OK) status = read_endpoints(r, api, settings);
     if (status != DX_OK) return status;
     api->plain = (dx_endpoint){.api = api,

@@ -10,8 +10,7 @@
 #include "config/definition.h"
 #include "model/schema.h"
 
-extern const dx_section dx_apis_section;   // "apis"
-extern const dx_section dx_models_section; // "models": config/models_section.c
+extern const dx_section dx_apis_section; // "apis"
 
 typedef enum dx_param_in { DX_IN_PATH, DX_IN_QUERY, DX_IN_HEADER, DX_IN_COOKIE, DX_IN_BODY } dx_param_in;
 typedef enum dx_param_type {
@@ -87,10 +86,10 @@ typedef struct dx_apis {
     dx_arena *arena;
     dx_definition *definition; // owned
     dx_settings_maker *maker;
-    dx_schema_set *schemas; // of parameters and models; NULL: none were compiled
-    dx_map models;          // name → dx_schema
-    dx_map names;           // "api.endpoint" and "api.version.endpoint" → dx_endpoint
-    dx_map apis;            // name → dx_api
+    dx_schema_set *schemas;                        // of parameters and models; NULL: none were compiled
+    dx_map models;                                 // name → dx_schema
+    dx_map names;                                  // "api.endpoint" and "api.version.endpoint" → dx_endpoint
+    dx_map apis;                                   // name → dx_api
     void (*gone)(void *ctx, struct dx_apis *apis); // when the last holder lets go, before the memory goes; NULL: nothing
     void *gone_ctx;
 } dx_apis;
@@ -100,8 +99,8 @@ typedef struct dx_apis {
 // Reads the sections `apis` and `models` of a definition, which it takes over (also on failure). Findings are located: DX_INVALID. One
 // holder. `definition` was loaded with both sections.
 dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) DX_MUST_USE;
-dx_apis *dx_apis_hold(dx_apis *apis);   // any thread
-void dx_apis_release(dx_apis *apis);    // takes NULL
+dx_apis *dx_apis_hold(dx_apis *apis); // any thread
+void dx_apis_release(dx_apis *apis);  // takes NULL
 // The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest);
 const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest);

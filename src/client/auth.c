@@ -96,7 +96,8 @@ bool dx_auth_add_query(dx_exchange *x, dx_slice name, dx_slice value) {
 
 bool dx_auth_add_cookie(dx_exchange *x, dx_slice name, dx_slice value) {
     dx_slice before = dx_fields_find(&x->request.fields, DX_SLICE("Cookie"));
-    dx_slice text = dx_arena_printf(x->arena, "%.*s%s%.*s=%.*s", DX_SLICE_ARG(before), before.size ? "; " : "", DX_SLICE_ARG(name), DX_SLICE_ARG(value));
+    dx_slice text = dx_arena_printf(x->arena, "%.*s%s%.*s=%.*s", DX_SLICE_ARG(before), before.size ? "; " : "", DX_SLICE_ARG(name),
+                                    DX_SLICE_ARG(value));
     return text.data && dx_auth_add_field(x, DX_SLICE("Cookie"), text);
 }
 
@@ -152,7 +153,8 @@ static dx_verdict auth_again(const void *conf, dx_exchange *x) {
 
 const dx_filter_ops dx_auth_filter = {.name = "auth", .in = auth_in, .again = auth_again};
 
-// --- handlers without tokens ---------------------------------------------------------------------------------------------------------------
+// --- handlers without tokens
+// ---------------------------------------------------------------------------------------------------------------
 
 typedef struct plain_auth {
     dx_auth base;
@@ -186,8 +188,8 @@ static plain_auth *plain_make(void) {
 static dx_verdict plain_apply(dx_auth *base, struct dx_engine *engine, dx_exchange *x) {
     (void)engine;
     const plain_auth *auth = DX_CONTAINER_OF(base, plain_auth, base);
-    bool added = auth->place == NOWHERE    ? true
-                 : auth->place == IN_QUERY ? dx_auth_add_query(x, auth->name, auth->value)
+    bool added = auth->place == NOWHERE     ? true
+                 : auth->place == IN_QUERY  ? dx_auth_add_query(x, auth->name, auth->value)
                  : auth->place == IN_COOKIE ? dx_auth_add_cookie(x, auth->name, auth->value)
                                             : dx_auth_add_field(x, auth->name, auth->value);
     return added ? DX_NEXT : dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
@@ -275,8 +277,8 @@ static dx_status basic_create(dx_auth **out, yyjson_val *settings, dx_slice upst
 
 static dx_status api_key_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) {
     static const char *const names[] = {"in", "name", "value", "prefix", NULL};
-    dx_slice value = needed(settings, "value", at, diags), name = dx_json_member_slice(settings, "name"), in = dx_json_member_slice(settings, "in"),
-             prefix = dx_json_member_slice(settings, "prefix");
+    dx_slice value = needed(settings, "value", at, diags), name = dx_json_member_slice(settings, "name"),
+             in = dx_json_member_slice(settings, "in"), prefix = dx_json_member_slice(settings, "prefix");
     plain_auth *auth = plain_make();
     (void)upstream;
     if (!auth) return DX_NO_MEMORY;
@@ -295,7 +297,8 @@ static dx_status api_key_create(dx_auth **out, yyjson_val *settings, dx_slice up
     return finish(out, auth, name.size ? name : DX_SLICE("X-API-Key"), whole, status);
 }
 
-#define PLAIN(name) {.type = #name, .create = name##_create, .apply = plain_apply, .destroy = plain_destroy}
+#define PLAIN(name)                                                                                                                        \
+    { .type = #name, .create = name##_create, .apply = plain_apply, .destroy = plain_destroy }
 static const dx_auth_ops none = PLAIN(none), bearer = PLAIN(bearer), basic = PLAIN(basic), api_key = PLAIN(api_key);
 
 const dx_auth_ops *const dx_auth_handlers[] = {&none, &bearer, &basic, &api_key, NULL};

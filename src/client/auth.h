@@ -1,6 +1,6 @@
-// Auth handlers: what makes a request somebody's. A handler is a const ops struct over an object that is made once for settings and shared by
-// all loops; it adds fields (or query parameters, or cookies) to the request, at once or after it has got a token, and can be asked for a
-// new one when the server refused the old (401).
+// Auth handlers: what makes a request somebody's. A handler is a const ops struct over an object that is made once for settings and shared
+// by all loops; it adds fields (or query parameters, or cookies) to the request, at once or after it has got a token, and can be asked for
+// a new one when the server refused the old (401).
 #ifndef DX_CLIENT_AUTH_H
 #define DX_CLIENT_AUTH_H
 
@@ -13,15 +13,17 @@ struct dx_engine;
 typedef struct dx_auth dx_auth;
 typedef struct dx_auth_ops {
     const char *type; // "bearer"
-    // From the settings' auth; what is wrong goes to `diags` with pointers below `at`. `upstream` names who it is for ("github"), for stores.
+    // From the settings' auth; what is wrong goes to `diags` with pointers below `at`. `upstream` names who it is for ("github"), for
+    // stores.
     dx_status (*create)(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags);
-    // Adds the credential to x->request. DX_NEXT: done. DX_WAIT: dx_exchange_resume comes, with DX_NEXT or (failed out, DX_ERROR_AUTH) DX_ANSWER;
-    // x->stop is set meanwhile. DX_ANSWER: failed out.
+    // Adds the credential to x->request. DX_NEXT: done. DX_WAIT: dx_exchange_resume comes, with DX_NEXT or (failed out, DX_ERROR_AUTH)
+    // DX_ANSWER; x->stop is set meanwhile. DX_ANSWER: failed out.
     dx_verdict (*apply)(dx_auth *auth, struct dx_engine *engine, dx_exchange *x);
-    // The server answered 401 to what was applied: whether another try may help, since the credential was, or will be, made anew by the next
-    // `apply`. NULL: never. Must not block.
+    // The server answered 401 to what was applied: whether another try may help, since the credential was, or will be, made anew by the
+    // next `apply`. NULL: never. Must not block.
     bool (*refused)(dx_auth *auth, dx_exchange *x);
-    // The identity behind it, for cache keys and limits: the same credential, the same text; no secret in it. NULL: the hash of the settings.
+    // The identity behind it, for cache keys and limits: the same credential, the same text; no secret in it. NULL: the hash of the
+    // settings.
     dx_slice (*identity)(dx_auth *auth, dx_arena *arena);
     void (*destroy)(dx_auth *auth);
 } dx_auth_ops;

@@ -66,8 +66,8 @@ static dx_error_code check_schema(binding *b, const dx_param *param, const dx_gi
     if (status == DX_OK) return DX_ERROR_NONE;
     if (status != DX_INVALID || !found.first) return no_memory(b);
     dx_slice text_of = dx_diag_text(found.first, b->arena);
-    return dx_fail(b->error, DX_ERROR_ARGUMENT, "%.*s: parameter \"%.*s\": %.*s", DX_SLICE_ARG(b->endpoint->full), DX_SLICE_ARG(param->name),
-                   DX_SLICE_ARG(text_of));
+    return dx_fail(b->error, DX_ERROR_ARGUMENT, "%.*s: parameter \"%.*s\": %.*s", DX_SLICE_ARG(b->endpoint->full),
+                   DX_SLICE_ARG(param->name), DX_SLICE_ARG(text_of));
 }
 
 static dx_error_code take_value(binding *b, const dx_param *param, size_t index, dx_given value) {
@@ -134,8 +134,7 @@ static void add_encoded(binding *b, dx_buffer *out, const dx_given *value) {
 }
 
 static bool is_dots(const dx_given *value) {
-    return value->kind == DX_GIVEN_STR &&
-           (dx_slice_equal(value->as.text, DX_SLICE(".")) || dx_slice_equal(value->as.text, DX_SLICE("..")));
+    return value->kind == DX_GIVEN_STR && (dx_slice_equal(value->as.text, DX_SLICE(".")) || dx_slice_equal(value->as.text, DX_SLICE("..")));
 }
 
 static dx_error_code write_path(binding *b) {
@@ -196,8 +195,7 @@ static void add_object(binding *b, const dx_param *param, yyjson_val *object) {
     yyjson_obj_foreach(object, at, count, key, member) {
         dx_given value = dx_given_json(member);
         dx_slice name = dx_json_slice(key);
-        if (param->style == DX_STYLE_DEEP)
-            name = dx_arena_printf(b->arena, "%.*s[%.*s]", DX_SLICE_ARG(param->wire), DX_SLICE_ARG(name));
+        if (param->style == DX_STYLE_DEEP) name = dx_arena_printf(b->arena, "%.*s[%.*s]", DX_SLICE_ARG(param->wire), DX_SLICE_ARG(name));
         add_pair(b, name, &value);
     }
 }
@@ -291,21 +289,28 @@ static dx_error_code add_key(binding *b) {
 
 static dx_error_code write_param(binding *b, const dx_param *param, const dx_given *value) {
     switch (param->in) {
-    case DX_IN_QUERY: write_query(b, param, value); return DX_ERROR_NONE;
-    case DX_IN_COOKIE: add_cookie(b, param, value); return DX_ERROR_NONE;
+    case DX_IN_QUERY:
+        write_query(b, param, value);
+        return DX_ERROR_NONE;
+    case DX_IN_COOKIE:
+        add_cookie(b, param, value);
+        return DX_ERROR_NONE;
     case DX_IN_HEADER: {
         dx_slice text = text_of(b, value);
         return text.data ? set_field(b, param->wire, text) : no_memory(b);
     }
-    case DX_IN_BODY: return dx_body_add(&b->body, param, value) == DX_OK ? DX_ERROR_NONE : no_memory(b);
-    default: return DX_ERROR_NONE;
+    case DX_IN_BODY:
+        return dx_body_add(&b->body, param, value) == DX_OK ? DX_ERROR_NONE : no_memory(b);
+    default:
+        return DX_ERROR_NONE;
     }
 }
 
 // Arguments of a plain request: into the query, or into the JSON body.
 static dx_error_code write_open(binding *b, const dx_arg *arg) {
     bool in_body = b->out->method == DX_POST || b->out->method == DX_PUT || b->out->method == DX_PATCH;
-    dx_param param = {.name = dx_slice_str(arg->name), .wire = dx_slice_str(arg->name), .in = in_body ? DX_IN_BODY : DX_IN_QUERY, .explode = true};
+    dx_param param = {
+        .name = dx_slice_str(arg->name), .wire = dx_slice_str(arg->name), .in = in_body ? DX_IN_BODY : DX_IN_QUERY, .explode = true};
     dx_given value;
     dx_status status = dx_given_arg(&value, b->arena, arg);
     if (status == DX_NO_MEMORY) return no_memory(b);
@@ -330,7 +335,8 @@ static dx_error_code finish_target(binding *b) {
     }
     dx_status status = dx_buffer_status(&b->query);
     if (status == DX_OK) status = dx_buffer_status(&b->path);
-    if (status == DX_TOO_LARGE) return dx_fail(b->error, DX_ERROR_ARGUMENT, "%.*s: path and query are too large", DX_SLICE_ARG(b->endpoint->full));
+    if (status == DX_TOO_LARGE)
+        return dx_fail(b->error, DX_ERROR_ARGUMENT, "%.*s: path and query are too large", DX_SLICE_ARG(b->endpoint->full));
     if (status != DX_OK) return no_memory(b);
     b->out->target = dx_buffer_slice(&b->path);
     return DX_ERROR_NONE;

@@ -139,7 +139,8 @@ static dx_error_code take_given(dx_body_writer *w, dx_bound *out, const dx_call_
     out->upload = make_upload(w);
     if (!out->upload) return no_memory(error);
     errno = 0;
-    dx_status status = options->source ? dx_upload_add_source(out->upload, options->source) : dx_upload_add_file(out->upload, options->body_file);
+    dx_status status =
+        options->source ? dx_upload_add_source(out->upload, options->source) : dx_upload_add_file(out->upload, options->body_file);
     if (status == DX_NOT_FOUND) return dx_fail(error, DX_ERROR_FILE, "%s can't be read: %s", options->body_file, strerror(errno));
     return status == DX_OK ? DX_ERROR_NONE : no_memory(error);
 }

@@ -12,9 +12,9 @@ typedef struct dx_body_writer {
     dx_arena *arena;
     const dx_endpoint *endpoint;
     dx_buffer text;
-    size_t count;       // parameters in it
-    bool whole;         // endpoint->wrap was written
-    dx_upload *upload;  // of a multipart form
+    size_t count;      // parameters in it
+    bool whole;        // endpoint->wrap was written
+    dx_upload *upload; // of a multipart form
     char boundary[DX_BOUNDARY_SIZE];
 } dx_body_writer;
 

@@ -32,6 +32,7 @@ static void take_options(dx_call *call, const dx_call_options *options) {
     call->raise = options->raise_on_error == DX_RAISE_AS_DEFINED ? call->settings->raise : options->raise_on_error == DX_RAISE_ALWAYS;
     call->has_sink = options->sink != NULL;
     if (options->sink) call->sink = *options->sink;
+    call->endpoint_name = dx_arena_copy(call->arena, call->endpoint->full).data;
     call->correlation_id = dx_arena_copy(call->arena, dx_slice_str(options->correlation_id));
 }
 
@@ -61,7 +62,8 @@ static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_erro
     if (status == DX_OK)
         status = dx_settings_make(&call->settings, call->apis->maker, call->arena, asked->endpoint->settings, yyjson_doc_get_root(document),
                                   (dx_slice){"", 0}, &found);
-    if (status == DX_OK) status = dx_client_build_chain(call->client, call->endpoint->api, (dx_settings *)(uintptr_t)call->settings, call->arena, &found);
+    if (status == DX_OK)
+        status = dx_client_build_chain(call->client, call->endpoint->api, (dx_settings *)(uintptr_t)call->settings, call->arena, &found);
     if (status == DX_OK) return DX_ERROR_NONE;
     return found.first ? dx_fail_diags(error, DX_ERROR_ARGUMENT, &found) : no_memory(error);
 }
@@ -139,8 +141,8 @@ static void say_status(dx_call *call) {
     dx_slice body = call->response.body;
     const char *phrase = dx_http_phrase(call->response.status);
     if (body.size > 200) body.size = 200;
-    (void)dx_fail(&call->error, DX_ERROR_STATUS, "%.*s: the server answered %d %s%s%.*s", DX_SLICE_ARG(call->endpoint->full), call->response.status,
-                  phrase, body.size ? ": " : "", DX_SLICE_ARG(body));
+    (void)dx_fail(&call->error, DX_ERROR_STATUS, "%.*s: the server answered %d %s%s%.*s", DX_SLICE_ARG(call->endpoint->full),
+                  call->response.status, phrase, body.size ? ": " : "", DX_SLICE_ARG(body));
     call->error.phase = DX_PHASE_TRANSFER;
 }
 
@@ -270,7 +272,8 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     call->transfer.upload = call->bound.upload;
     call->transfer.stream = call->has_sink;
     size_t scheme = x->request.secure ? 8 : 7;
-    if (!dx_admission_enter(&call->engine->admission, &call->transfer, dx_slice_of(call->transfer.url.data, scheme + x->request.authority.size))) {
+    if (!dx_admission_enter(&call->engine->admission, &call->transfer,
+                            dx_slice_of(call->transfer.url.data, scheme + x->request.authority.size))) {
         x->stop = NULL;
         return DX_ANSWER;
     }

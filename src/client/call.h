@@ -1,5 +1,6 @@
-// A call: one request of a program's, from its parameters to its answer. It lies in an arena of its own with all that belongs to it: exchange,
-// request, answer. Whoever holds it (the caller's handle, the engine while it is under way, responses that are kept) holds the arena.
+// A call: one request of a program's, from its parameters to its answer. It lies in an arena of its own with all that belongs to it:
+// exchange, request, answer. Whoever holds it (the caller's handle, the engine while it is under way, responses that are kept) holds the
+// arena.
 #ifndef DX_CLIENT_CALL_H
 #define DX_CLIENT_CALL_H
 
@@ -39,9 +40,9 @@ struct dx_call {
     dx_fields sent_fields; // as bound: filters start from them at each attempt
     dx_sink sink;
     bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
-    bool synchronous;      // `over` ends a wait on this thread
+    bool synchronous; // `over` ends a wait on this thread
     bool over;
-    bool internal;         // of the client's own (tokens, warming, health): not counted, no callback of the user's
+    bool internal; // of the client's own (tokens, warming, health): not counted, no callback of the user's
     dx_call_done done;
     void *done_ctx;
     dx_error error;
@@ -50,6 +51,7 @@ struct dx_call {
     dx_alarm alarm;        // for short ones
     dx_task start, stop, go_on;
     dx_slice correlation_id;
+    const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
 };
 

@@ -1,4 +1,5 @@
-// The chains of a definition: which filters stand before a request, in which order. It is the same for all, so that what wraps what can be known.
+// The chains of a definition: which filters stand before a request, in which order. It is the same for all, so that what wraps what can be
+// known.
 #include "client/client.h"
 #include "client/redirect.h"
 

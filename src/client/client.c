@@ -1,6 +1,6 @@
-// Opening and closing a client, and getting calls onto engines. A synchronous call runs on the thread that asks for it, on an engine lent to
-// it: no other thread is woken, and what it costs beside the transport is a few look-ups. An asynchronous one is posted to an engine with a
-// thread of its own, or to the caller's loop.
+// Opening and closing a client, and getting calls onto engines. A synchronous call runs on the thread that asks for it, on an engine lent
+// to it: no other thread is woken, and what it costs beside the transport is a few look-ups. An asynchronous one is posted to an engine
+// with a thread of its own, or to the caller's loop.
 #include "client/client.h"
 
 #include "base/memory.h"
@@ -123,8 +123,8 @@ dx_error_code dx_call_wait(dx_call *call, int64_t timeout_ms) {
 // --- calling -------------------------------------------------------------------------------------------------------------------------
 
 static dx_error_code refuse_name(dx_error *error, const char *what, dx_slice name, dx_slice near) {
-    return dx_fail(error, DX_ERROR_UNKNOWN_NAME, "there is no %s \"%.*s\"%s%.*s%s", what, DX_SLICE_ARG(name), near.size ? "; did you mean \"" : "",
-                   DX_SLICE_ARG(near), near.size ? "\"?" : "");
+    return dx_fail(error, DX_ERROR_UNKNOWN_NAME, "there is no %s \"%.*s\"%s%.*s%s", what, DX_SLICE_ARG(name),
+                   near.size ? "; did you mean \"" : "", DX_SLICE_ARG(near), near.size ? "\"?" : "");
 }
 
 static const dx_call_options no_options = DX_CALL_OPTIONS_INIT;
@@ -138,11 +138,12 @@ static dx_call_options whole_options(const dx_call_options *given) {
 }
 
 typedef struct question {
-    dx_slice name;         // of an endpoint; empty: a plain request
+    dx_slice name; // of an endpoint; empty: a plain request
     dx_slice api, method, path;
 } question;
 
-static dx_error_code make_call(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *given, dx_error *error) {
+static dx_error_code make_call(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *given,
+                               dx_error *error) {
     dx_call_options options = whole_options(given);
     dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path};
     dx_slice near;
@@ -197,8 +198,8 @@ dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *n
     return code ? code : run(out, client, call, error);
 }
 
-dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path, const dx_arg *args,
-                                const dx_call_options *options, dx_error *error) {
+dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path,
+                                const dx_arg *args, const dx_call_options *options, dx_error *error) {
     dx_call *call;
     question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;
@@ -238,8 +239,8 @@ dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, 
     return code ? code : start(out, client, call, done, context, error);
 }
 
-dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path, const dx_arg *args,
-                                    const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
+dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path,
+                                    const dx_arg *args, const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
     dx_call *call;
     question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;

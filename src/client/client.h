@@ -18,8 +18,8 @@ struct dx_client {
     dx_engine *engines[DX_CLIENT_THREADS_CAP]; // with threads, or the one on the caller's loop
     unsigned engine_count;
     atomic_uint next_engine;
-    dx_engine *resting; // engines for synchronous calls that nobody uses now
-    size_t lent;        // engines that are in use so
+    dx_engine *resting;     // engines for synchronous calls that nobody uses now
+    size_t lent;            // engines that are in use so
     pthread_cond_t changed; // a call is over, an engine was given back
     size_t waiting;         // threads in dx_call_wait and dx_client_close
     atomic_bool closing;

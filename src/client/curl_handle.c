@@ -53,7 +53,9 @@ static bool set_connection(CURL *easy, const dx_wire_settings *wire) {
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(wire->connect_timeout / DX_MILLISECOND));
     SET(CURLOPT_MAXAGE_CONN, (long)(wire->max_idle / DX_SECOND));
     SET(CURLOPT_MAXLIFETIME_CONN, (long)(wire->max_lifetime / DX_SECOND));
-    SET(CURLOPT_HTTP_VERSION, (long)(wire->http1_only ? CURL_HTTP_VERSION_1_1 : wire->http2 ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS));
+    SET(CURLOPT_HTTP_VERSION, (long)(wire->http1_only ? CURL_HTTP_VERSION_1_1
+                                     : wire->http2    ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
+                                                      : CURL_HTTP_VERSION_2TLS));
     if (wire->proxy) SET(CURLOPT_PROXY, wire->proxy);
     if (wire->idle_timeout) {
         SET(CURLOPT_LOW_SPEED_LIMIT, 1L);

@@ -33,8 +33,8 @@ typedef struct dx_curl {
     dx_loop *loop;
     CURLM *multi;
     dx_alarm timer;
-    bool inside;   // libcurl runs: its callbacks only take notes
-    bool due;      // its timer is over
+    bool inside; // libcurl runs: its callbacks only take notes
+    bool due;    // its timer is over
     bool settling;
     bool start_posted;
     dx_task start;
@@ -51,7 +51,7 @@ struct curl_transfer {
     dx_curl *curl;
     dx_transfer *transfer;
     curl_handle *handle;
-    CURL *easy; // of `handle`; NULL: given back
+    CURL *easy;       // of `handle`; NULL: given back
     dx_buffer body;   // the whole answer
     dx_buffer pieces; // of a stream: come, and not given yet
     struct curl_slist *headers;

@@ -1,5 +1,5 @@
-// An engine: a loop with its transport, its queues and its calls. A client has one for each of its threads, and lends one to each thread that
-// calls synchronously. All of it belongs to the engine's thread; only dx_engine_post is for others.
+// An engine: a loop with its transport, its queues and its calls. A client has one for each of its threads, and lends one to each thread
+// that calls synchronously. All of it belongs to the engine's thread; only dx_engine_post is for others.
 #ifndef DX_CLIENT_ENGINE_H
 #define DX_CLIENT_ENGINE_H
 
@@ -16,7 +16,7 @@ struct dx_engine {
     dx_admission admission;
     struct dx_call *calls; // under way
     struct dx_client *client;
-    dx_engine *next; // among those at rest
+    dx_engine *next;  // among those at rest
     pthread_t thread; // of an engine with a thread of its own
     bool threaded, borrowed_loop;
 };

@@ -36,14 +36,23 @@ dx_error_code dx_fail_diags(dx_error *error, dx_error_code code, const dx_diags 
 
 dx_error_code dx_code_of(dx_status status) {
     switch (status) {
-    case DX_OK: return DX_ERROR_NONE;
-    case DX_NO_MEMORY: return DX_ERROR_NO_MEMORY;
-    case DX_TOO_LARGE: return DX_ERROR_TOO_LARGE;
-    case DX_MALFORMED: return DX_ERROR_MALFORMED;
-    case DX_INVALID: return DX_ERROR_INVALID;
-    case DX_CANCELLED: return DX_ERROR_CANCELLED;
-    case DX_OVERLOADED: return DX_ERROR_QUEUE_FULL;
-    case DX_REQUEST_TIMEOUT: return DX_ERROR_TIMEOUT;
-    default: return DX_ERROR_INTERNAL;
+    case DX_OK:
+        return DX_ERROR_NONE;
+    case DX_NO_MEMORY:
+        return DX_ERROR_NO_MEMORY;
+    case DX_TOO_LARGE:
+        return DX_ERROR_TOO_LARGE;
+    case DX_MALFORMED:
+        return DX_ERROR_MALFORMED;
+    case DX_INVALID:
+        return DX_ERROR_INVALID;
+    case DX_CANCELLED:
+        return DX_ERROR_CANCELLED;
+    case DX_OVERLOADED:
+        return DX_ERROR_QUEUE_FULL;
+    case DX_REQUEST_TIMEOUT:
+        return DX_ERROR_TIMEOUT;
+    default:
+        return DX_ERROR_INTERNAL;
     }
 }

@@ -13,7 +13,8 @@ typedef struct guard_range {
     unsigned bits;
 } guard_range;
 
-#define V4(a, b, c, d, bits) {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, (a), (b), (c), (d)}}, 96 + (bits)}
+#define V4(a, b, c, d, bits)                                                                                                               \
+    { {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, (a), (b), (c), (d)}}, 96 + (bits) }
 // The special-purpose registries of RFC 6890, and multicast.
 static const guard_range inner[] = {
     V4(0, 0, 0, 0, 8),
@@ -29,13 +30,13 @@ static const guard_range inner[] = {
     V4(198, 51, 100, 0, 24),
     V4(203, 0, 113, 0, 24),
     V4(224, 0, 0, 0, 3),
-    {{{0}}, 127},                                        // :: and ::1
-    {{{0xfc}}, 7},                                       // unique local
-    {{{0xfe, 0x80}}, 10},                                // link-local
-    {{{0xfe, 0xc0}}, 10},                                // site-local, deprecated
-    {{{0xff}}, 8},                                       // multicast
-    {{{0x01, 0x00}}, 64},                                // discard
-    {{{0x20, 0x01, 0x0d, 0xb8}}, 32},                    // documentation
+    {{{0}}, 127},                     // :: and ::1
+    {{{0xfc}}, 7},                    // unique local
+    {{{0xfe, 0x80}}, 10},             // link-local
+    {{{0xfe, 0xc0}}, 10},             // site-local, deprecated
+    {{{0xff}}, 8},                    // multicast
+    {{{0x01, 0x00}}, 64},             // discard
+    {{{0x20, 0x01, 0x0d, 0xb8}}, 32}, // documentation
 };
 
 static bool is_in(const raw_address *address, const guard_range *range) {

@@ -3,17 +3,18 @@
 #include "client/fail.h"
 
 static bool is_repeatable(const dx_call *call) {
-    return (call->endpoint->open ? call->bound.method != DX_POST && call->bound.method != DX_PATCH : call->endpoint->idempotent) || call->bound.keyed;
+    return (call->endpoint->open ? call->bound.method != DX_POST && call->bound.method != DX_PATCH : call->endpoint->idempotent) ||
+           call->bound.keyed;
 }
 
 void dx_client_judge_retry(dx_call *call) {
     dx_error *error = &call->error;
     const dx_retry_settings *retry = &call->settings->retry;
-    bool may = error->code == DX_ERROR_STATUS                 ? dx_retry_on(retry, call->response.status)
-               : error->category == DX_CATEGORY_NETWORK       ? error->code != DX_ERROR_TLS
-               : error->category == DX_CATEGORY_TIMEOUT       ? true
-                                                              : error->code == DX_ERROR_QUEUE_FULL || error->code == DX_ERROR_LIMITED ||
-                                                         error->code == DX_ERROR_CIRCUIT_OPEN;
+    bool may = error->code == DX_ERROR_STATUS           ? dx_retry_on(retry, call->response.status)
+               : error->category == DX_CATEGORY_NETWORK ? error->code != DX_ERROR_TLS
+               : error->category == DX_CATEGORY_TIMEOUT
+                   ? true
+                   : error->code == DX_ERROR_QUEUE_FULL || error->code == DX_ERROR_LIMITED || error->code == DX_ERROR_CIRCUIT_OPEN;
     bool sent = error->attempts > 0 && error->code != DX_ERROR_RESOLVE && error->code != DX_ERROR_CONNECT;
     error->retryable = may && (!sent || is_repeatable(call));
 }

@@ -43,7 +43,8 @@ static dx_error_code take_options(dx_client *client, const dx_client_options *gi
     static const dx_client_options standard = DX_CLIENT_OPTIONS_INIT;
     client->options = standard;
     if (given) memcpy(&client->options, given, given->size < sizeof standard ? given->size : sizeof standard);
-    if (client->options.threads > DX_CLIENT_THREADS_CAP) return dx_fail(error, DX_ERROR_ARGUMENT, "a client has %d threads at most", DX_CLIENT_THREADS_CAP);
+    if (client->options.threads > DX_CLIENT_THREADS_CAP)
+        return dx_fail(error, DX_ERROR_ARGUMENT, "a client has %d threads at most", DX_CLIENT_THREADS_CAP);
     client->engine_count = client->options.threads && !client->options.loop ? client->options.threads : 1;
     client->use = (dx_transport_use){&dx_curl_transport, NULL};
     return DX_ERROR_NONE;

@@ -5,8 +5,8 @@
 
 #include "client/apis.h"
 
-// Walks a template: the literal before the next parameter (`literal` may be NULL) and its name. False at the end, where `*literal` is what is
-// left, and for a brace that is never closed.
+// Walks a template: the literal before the next parameter (`literal` may be NULL) and its name. False at the end, where `*literal` is what
+// is left, and for a brace that is never closed.
 bool dx_path_next(dx_slice *rest, dx_slice *literal, dx_slice *name);
 bool dx_path_names(dx_slice path, dx_slice name); // whether {name} is in it
 // `*problem` (in the arena) says what is wrong with the path, if anything is.

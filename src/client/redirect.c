@@ -1,5 +1,5 @@
-// Redirects (RFC 9110 section 15.4). Where one leads to another origin, everything that made the request somebody's stays behind: what the auth
-// handler added, cookies, secret parameters in headers, and the definition's own headers, which may hold keys.
+// Redirects (RFC 9110 section 15.4). Where one leads to another origin, everything that made the request somebody's stays behind: what the
+// auth handler added, cookies, secret parameters in headers, and the definition's own headers, which may hold keys.
 #include "client/redirect.h"
 
 #include "client/call.h"
@@ -104,7 +104,8 @@ static void change_method(dx_call *call) {
 }
 
 static dx_slice host_of(dx_slice authority) {
-    size_t bracket = dx_slice_find(authority, ']'), colon = dx_slice_find(bracket == SIZE_MAX ? authority : dx_slice_from(authority, bracket), ':');
+    size_t bracket = dx_slice_find(authority, ']'),
+           colon = dx_slice_find(bracket == SIZE_MAX ? authority : dx_slice_from(authority, bracket), ':');
     if (bracket != SIZE_MAX && colon != SIZE_MAX) colon += bracket;
     return colon == SIZE_MAX ? authority : dx_slice_of(authority.data, colon);
 }
@@ -118,7 +119,8 @@ static dx_verdict follow(dx_call *call, dx_slice location) {
     bool same = to.secure == x->request.secure && dx_slice_equal_nocase(to.authority, x->request.authority);
     if (!same && !settings->cross_origin) return refuse(x, "the redirect leads to another origin (redirect.cross_origin)", location);
     if (x->request.secure && !to.secure) return refuse(x, "the redirect leads from https to http", location);
-    if (!dx_guard_allows_host(&call->settings->wire, host_of(to.authority))) return refuse(x, "the guard refuses the redirect's host", location);
+    if (!dx_guard_allows_host(&call->settings->wire, host_of(to.authority)))
+        return refuse(x, "the guard refuses the redirect's host", location);
     change_method(call);
     if (!same && !is_safe(x->request.method)) return refuse(x, "a request with a body is not sent to another origin", location);
     if (x->request.once && call->bound.upload) return refuse(x, "the request's body can't be read again", location);

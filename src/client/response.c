@@ -170,7 +170,8 @@ int64_t dx_response_phase_ns(const dx_response *response, dx_phase phase) {
 }
 
 const char *dx_response_endpoint(const dx_response *response) {
-    return call_of(response)->endpoint_name;
+    const char *name = call_of(response)->endpoint_name;
+    return name ? name : "";
 }
 
 const char *dx_response_correlation_id(const dx_response *response) {

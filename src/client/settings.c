@@ -9,7 +9,7 @@
 #include "config/definition.h"
 
 struct dx_settings_maker {
-    yyjson_val *known;  // the schema's $defs/settings/properties
+    yyjson_val *known; // the schema's $defs/settings/properties
     yyjson_val *innermost;
     dx_settings *defaults;
 };
@@ -23,9 +23,7 @@ static yyjson_mut_val *defaults_of(yyjson_mut_doc *doc, yyjson_val *properties) 
     yyjson_obj_foreach(properties, at, count, key, schema) {
         yyjson_val *value = yyjson_obj_get(schema, "x-default"), *inner = yyjson_obj_get(schema, "properties");
         bool optional = yyjson_is_arr(yyjson_obj_get(schema, "type")) || yyjson_obj_get(schema, "required"); // absent means none
-        yyjson_mut_val *made = value              ? yyjson_val_mut_copy(doc, value)
-                               : inner && !optional ? defaults_of(doc, inner)
-                                                    : NULL;
+        yyjson_mut_val *made = value ? yyjson_val_mut_copy(doc, value) : inner && !optional ? defaults_of(doc, inner) : NULL;
         if (made && !yyjson_mut_obj_add(object, yyjson_val_mut_copy(doc, key), made)) return NULL;
     }
     return object;
@@ -160,8 +158,8 @@ static dx_status read_wire(dx_wire_settings *wire, dx_arena *arena, yyjson_val *
 }
 
 static void read_retry(dx_retry_settings *retry, yyjson_val *tree) {
-    yyjson_val *from = yyjson_obj_get(tree, "retry"), *budget = yyjson_obj_get(from, "budget"), *key = yyjson_obj_get(from, "idempotency_key"),
-               *item;
+    yyjson_val *from = yyjson_obj_get(tree, "retry"), *budget = yyjson_obj_get(from, "budget"),
+               *key = yyjson_obj_get(from, "idempotency_key"), *item;
     size_t at, count;
     *retry = (dx_retry_settings){.attempts = (unsigned)number(from, "attempts"),
                                  .delay = seconds(from, "delay"),
@@ -171,9 +169,9 @@ static void read_retry(dx_retry_settings *retry, yyjson_val *tree) {
                                  .jitter = flag(from, "jitter"),
                                  .on_network = flag(from, "on_network"),
                                  .on_timeout = flag(from, "on_timeout"),
-                                 .key_header = yyjson_is_str(key)        ? dx_json_slice(key)
-                                               : yyjson_get_bool(key)    ? DX_SLICE("Idempotency-Key")
-                                                                         : (dx_slice){0},
+                                 .key_header = yyjson_is_str(key)     ? dx_json_slice(key)
+                                               : yyjson_get_bool(key) ? DX_SLICE("Idempotency-Key")
+                                                                      : (dx_slice){0},
                                  .budget_ratio = yyjson_get_num(yyjson_obj_get(budget, "ratio")),
                                  .budget_reserve = (unsigned)number(budget, "reserve")};
     yyjson_arr_foreach(yyjson_obj_get(from, "on_status"), at, count, item) {

@@ -10,9 +10,9 @@
 // What a transport is told. A serial number stands for the whole of it: equal numbers, equal settings.
 typedef struct dx_wire_settings {
     uint64_t serial;
-    dx_nanos connect_timeout, idle_timeout; // 0: none
-    dx_nanos max_idle, max_lifetime;        // of connections
-    bool verify_tls, http2, http1_only;     // http2: over TLS, without asking
+    dx_nanos connect_timeout, idle_timeout;                         // 0: none
+    dx_nanos max_idle, max_lifetime;                                // of connections
+    bool verify_tls, http2, http1_only;                             // http2: over TLS, without asking
     const char *ca_file, *certificate, *key, *key_password, *proxy; // NULL: not given
     uint64_t max_body;
     bool guard;
@@ -65,8 +65,8 @@ typedef struct dx_settings {
 typedef struct dx_settings_maker dx_settings_maker;
 // Reads the schema's defaults. In the arena, as everything that is made by it.
 dx_status dx_settings_maker_create(dx_settings_maker **out, dx_arena *arena) DX_MUST_USE;
-// `above` laid over `below` (NULL: the defaults), field by field; `*out` is `below` itself when `above` says nothing. `arena` may be another
-// than the maker's. What a schema can't say goes to `diags` with pointers below `at`: DX_INVALID.
+// `above` laid over `below` (NULL: the defaults), field by field; `*out` is `below` itself when `above` says nothing. `arena` may be
+// another than the maker's. What a schema can't say goes to `diags` with pointers below `at`: DX_INVALID.
 dx_status dx_settings_make(const dx_settings **out, const dx_settings_maker *maker, dx_arena *arena, const dx_settings *below,
                            yyjson_val *above, dx_slice at, dx_diags *diags) DX_MUST_USE;
 // Whether a member of an API or endpoint is one of the layered settings.

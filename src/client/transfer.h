@@ -1,6 +1,6 @@
-// A transfer: one attempt of a request on its way to a server and back, and the transports that carry it. A transport is a const ops struct:
-// libcurl by default (transport_curl.c), a mock, a recording, faults put before another one. It sees the exchange and what it is told
-// here, and nothing of calls.
+// A transfer: one attempt of a request on its way to a server and back, and the transports that carry it. A transport is a const ops
+// struct: libcurl by default (transport_curl.c), a mock, a recording, faults put before another one. It sees the exchange and what it is
+// told here, and nothing of calls.
 #ifndef DX_CLIENT_TRANSFER_H
 #define DX_CLIENT_TRANSFER_H
 
@@ -17,8 +17,8 @@ typedef struct dx_transfer_ops {
     void (*head)(dx_transfer *transfer);
     // The next piece of the body, decoded. False: no more before `resume`.
     bool (*piece)(dx_transfer *transfer, dx_slice piece);
-    // The last call: x->response is whole (of a stream: all pieces were given), or x->failure says why not. x->spent is up to date. Not after
-    // `cancel`.
+    // The last call: x->response is whole (of a stream: all pieces were given), or x->failure says why not. x->spent is up to date. Not
+    // after `cancel`.
     void (*done)(dx_transfer *transfer);
 } dx_transfer_ops;
 
@@ -27,8 +27,8 @@ struct dx_transfer {
     dx_exchange *x; // request and deadline; the answer goes into its response, in its arena
     const dx_transfer_ops *ops;
     const dx_wire_settings *wire;
-    dx_slice url;       // absolute, NUL-terminated
-    dx_upload *upload;  // instead of x->request.body; rewound
+    dx_slice url;      // absolute, NUL-terminated
+    dx_upload *upload; // instead of x->request.body; rewound
     bool stream;
     // the transport's
     void *state;

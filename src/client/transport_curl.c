@@ -3,8 +3,8 @@
 //
 // Three rules stand around it. Nobody's code runs inside a callback of libcurl's: what it brings is put into the response or a buffer, the
 // transfer into a list, and the list is worked off when libcurl has returned. Handles are kept and used again for the same settings, so
-// that a call sets only what differs. Certificates are read once a multi handle: a directory of them (CURLOPT_CAPATH, Debian's default) would
-// switch that cache off and cost 18 ms a connection.
+// that a call sets only what differs. Certificates are read once a multi handle: a directory of them (CURLOPT_CAPATH, Debian's default)
+// would switch that cache off and cost 18 ms a connection.
 #include "client/curl_parts.h"
 
 #include <errno.h>
@@ -52,6 +52,10 @@ static size_t on_body(char *data, size_t one, size_t size, void *ctx) {
         }
         dx_buffer_append(&t->pieces, data, size);
         return dx_buffer_status(&t->pieces) == DX_OK ? size : 0;
+    }
+    if (size > t->transfer->wire->max_body - t->body.size) {
+        t->body.status = DX_TOO_LARGE;
+        return 0;
     }
     dx_buffer_append(&t->body, data, size);
     return dx_buffer_status(&t->body) == DX_OK ? size : 0;
@@ -123,6 +127,8 @@ static void finish(curl_transfer *t, CURLcode code) {
     dx_curl_times(t);
     (void)curl_multi_remove_handle(curl->multi, t->easy);
     unnote(t);
+    char *nul = t->body.size ? dx_buffer_reserve(&t->body, 1) : NULL;
+    if (nul) *nul = '\0';
     if (code != CURLE_OK || dx_buffer_status(&t->body) != DX_OK) {
         dx_curl_fail(t, code);
     } else {
@@ -258,7 +264,7 @@ static void start_soon(dx_curl *curl) {
     }
 }
 
-static void send(void *self, dx_transfer *transfer) {
+static void send_one(void *self, dx_transfer *transfer) {
     dx_curl *curl = self;
     curl_transfer *t = DX_ARENA_NEW(transfer->x->arena, curl_transfer);
     transfer->state = t;
@@ -270,14 +276,15 @@ static void send(void *self, dx_transfer *transfer) {
     t->curl = curl;
     t->transfer = transfer;
     t->task.run = fail_later;
-    dx_buffer_init(&t->body, transfer->x->arena, transfer->wire->max_body);
+    dx_buffer_init(&t->body, transfer->x->arena, transfer->wire->max_body + 1); // and a NUL
     dx_buffer_init(&t->pieces, transfer->x->arena, SIZE_MAX / 2);
     bool was_inside = curl->inside;
     curl->inside = true;
     bool prepared = dx_curl_prepare(t) && curl_multi_add_handle(curl->multi, t->easy) == CURLM_OK;
     curl->inside = was_inside;
     if (prepared) return start_soon(curl);
-    if (transfer->x->failure == DX_ERROR_NONE) (void)dx_exchange_fail_out(transfer->x, DX_ERROR_NO_MEMORY, "the request could not be prepared");
+    if (transfer->x->failure == DX_ERROR_NONE)
+        (void)dx_exchange_fail_out(transfer->x, DX_ERROR_NO_MEMORY, "the request could not be prepared");
     dx_curl_give_back(t);
     t->task_posted = true;
     dx_loop_post(curl->loop, &t->task);
@@ -362,4 +369,4 @@ static dx_status open_one(void **out, const void *conf, dx_loop *loop) {
 }
 
 const dx_transport_ops dx_curl_transport = {
-    .name = "curl", .open = open_one, .send = send, .cancel = cancel, .resume = resume, .close = close_all};
+    .name = "curl", .open = open_one, .send = send_one, .cancel = cancel, .resume = resume, .close = close_all};

@@ -9,7 +9,8 @@ static dx_kept **place_of(dx_upstreams *all, dx_slice key, uint64_t hash) {
     return at;
 }
 
-void *dx_upstream_keep(dx_upstreams *all, dx_slice key, void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object), dx_kept **held) {
+void *dx_upstream_keep(dx_upstreams *all, dx_slice key, void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object),
+                       dx_kept **held) {
     uint64_t hash = dx_hash(key);
     dx_kept **at = place_of(all, key, hash), *kept = *at;
     if (kept) {

@@ -28,12 +28,22 @@ dx_status dx_given_arg(dx_given *out, dx_arena *arena, const dx_arg *arg) {
     case DX_ARG_FILE:
         *out = arg->value.text ? (dx_given){DX_GIVEN_STR, {.text = {arg->value.text, arg->size}}} : (dx_given){DX_GIVEN_NULL, {0}};
         return DX_OK;
-    case DX_ARG_INT: *out = (dx_given){DX_GIVEN_INT, {.i64 = arg->value.i64}}; return DX_OK;
-    case DX_ARG_UINT: *out = (dx_given){DX_GIVEN_UINT, {.u64 = arg->value.u64}}; return DX_OK;
-    case DX_ARG_FLOAT: *out = (dx_given){DX_GIVEN_FLOAT, {.f64 = arg->value.f64}}; return DX_OK;
-    case DX_ARG_BOOL: *out = (dx_given){DX_GIVEN_BOOL, {.boolean = arg->value.boolean}}; return DX_OK;
-    case DX_ARG_JSON: return parse(out, arena, dx_slice_of(arg->value.text, arg->size));
-    default: return DX_MALFORMED;
+    case DX_ARG_INT:
+        *out = (dx_given){DX_GIVEN_INT, {.i64 = arg->value.i64}};
+        return DX_OK;
+    case DX_ARG_UINT:
+        *out = (dx_given){DX_GIVEN_UINT, {.u64 = arg->value.u64}};
+        return DX_OK;
+    case DX_ARG_FLOAT:
+        *out = (dx_given){DX_GIVEN_FLOAT, {.f64 = arg->value.f64}};
+        return DX_OK;
+    case DX_ARG_BOOL:
+        *out = (dx_given){DX_GIVEN_BOOL, {.boolean = arg->value.boolean}};
+        return DX_OK;
+    case DX_ARG_JSON:
+        return parse(out, arena, dx_slice_of(arg->value.text, arg->size));
+    default:
+        return DX_MALFORMED;
     }
 }
 
@@ -54,13 +64,16 @@ static bool text_to_int(dx_given *value) {
 static bool to_int(dx_given *value) {
     switch (value->kind) {
     case DX_GIVEN_INT:
-    case DX_GIVEN_UINT: return true;
-    case DX_GIVEN_STR: return text_to_int(value);
+    case DX_GIVEN_UINT:
+        return true;
+    case DX_GIVEN_STR:
+        return text_to_int(value);
     case DX_GIVEN_FLOAT: // exact ones only
         if (value->as.f64 != floor(value->as.f64) || fabs(value->as.f64) > 9007199254740992.0) return false;
         *value = (dx_given){DX_GIVEN_INT, {.i64 = (int64_t)value->as.f64}};
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -138,14 +151,22 @@ dx_status dx_given_convert(dx_given *value, dx_arena *arena, const dx_param *par
     static const char *const words[] = {"a value", "an integer", "a number", "text", "true or false", "a list", "an object", "a file"};
     *expected = words[param->type];
     switch (param->type) {
-    case DX_TYPE_INT: return to_int(value) ? DX_OK : DX_INVALID;
-    case DX_TYPE_FLOAT: return to_float(value) ? DX_OK : DX_INVALID;
-    case DX_TYPE_BOOL: return to_bool(value) ? DX_OK : DX_INVALID;
-    case DX_TYPE_STR: return to_str(value, arena);
-    case DX_TYPE_LIST: return to_tree(value, arena, true);
-    case DX_TYPE_DICT: return to_tree(value, arena, false);
-    case DX_TYPE_FILE: return value->kind == DX_GIVEN_STR ? DX_OK : DX_INVALID;
-    default: return DX_OK;
+    case DX_TYPE_INT:
+        return to_int(value) ? DX_OK : DX_INVALID;
+    case DX_TYPE_FLOAT:
+        return to_float(value) ? DX_OK : DX_INVALID;
+    case DX_TYPE_BOOL:
+        return to_bool(value) ? DX_OK : DX_INVALID;
+    case DX_TYPE_STR:
+        return to_str(value, arena);
+    case DX_TYPE_LIST:
+        return to_tree(value, arena, true);
+    case DX_TYPE_DICT:
+        return to_tree(value, arena, false);
+    case DX_TYPE_FILE:
+        return value->kind == DX_GIVEN_STR ? DX_OK : DX_INVALID;
+    default:
+        return DX_OK;
     }
 }
 
@@ -153,21 +174,41 @@ dx_status dx_given_convert(dx_given *value, dx_arena *arena, const dx_param *par
 
 void dx_given_write_text(dx_buffer *out, const dx_given *value) {
     switch (value->kind) {
-    case DX_GIVEN_STR: dx_buffer_add(out, value->as.text); return;
-    case DX_GIVEN_INT: dx_buffer_i64(out, value->as.i64); return;
-    case DX_GIVEN_UINT: dx_buffer_u64(out, value->as.u64); return;
-    default: dx_given_write_json(out, value);
+    case DX_GIVEN_STR:
+        dx_buffer_add(out, value->as.text);
+        return;
+    case DX_GIVEN_INT:
+        dx_buffer_i64(out, value->as.i64);
+        return;
+    case DX_GIVEN_UINT:
+        dx_buffer_u64(out, value->as.u64);
+        return;
+    default:
+        dx_given_write_json(out, value);
     }
 }
 
 void dx_given_write_json(dx_buffer *out, const dx_given *value) {
     switch (value->kind) {
-    case DX_GIVEN_STR: dx_json_write_string(out, value->as.text); return;
-    case DX_GIVEN_INT: dx_buffer_i64(out, value->as.i64); return;
-    case DX_GIVEN_UINT: dx_buffer_u64(out, value->as.u64); return;
-    case DX_GIVEN_FLOAT: dx_json_write_number(out, value->as.f64); return;
-    case DX_GIVEN_BOOL: dx_buffer_add(out, value->as.boolean ? DX_SLICE("true") : DX_SLICE("false")); return;
-    case DX_GIVEN_TREE: dx_json_write_value(out, value->as.tree); return;
-    default: DX_BUFFER_LIT(out, "null");
+    case DX_GIVEN_STR:
+        dx_json_write_string(out, value->as.text);
+        return;
+    case DX_GIVEN_INT:
+        dx_buffer_i64(out, value->as.i64);
+        return;
+    case DX_GIVEN_UINT:
+        dx_buffer_u64(out, value->as.u64);
+        return;
+    case DX_GIVEN_FLOAT:
+        dx_json_write_number(out, value->as.f64);
+        return;
+    case DX_GIVEN_BOOL:
+        dx_buffer_add(out, value->as.boolean ? DX_SLICE("true") : DX_SLICE("false"));
+        return;
+    case DX_GIVEN_TREE:
+        dx_json_write_value(out, value->as.tree);
+        return;
+    default:
+        DX_BUFFER_LIT(out, "null");
     }
 }

@@ -123,6 +123,11 @@ static yyjson_mut_val *copy_array(assembly *a, const reading *r, yyjson_val *val
     return copy;
 }
 
+static bool is_of_others(const dx_definition *definition, dx_slice name) {
+    const char *const *others = definition->options ? definition->options->others : NULL;
+    return others && is_one_of(name, others);
+}
+
 // The members of `value` but "$ref", added to `copy`.
 static bool copy_members(assembly *a, const reading *r, yyjson_val *value, yyjson_mut_val *copy, bool without_ref) {
     size_t index, count;
@@ -130,6 +135,7 @@ static bool copy_members(assembly *a, const reading *r, yyjson_val *value, yyjso
     yyjson_obj_foreach(value, index, count, key, member) {
         dx_slice name = dx_json_slice(key);
         if (without_ref && dx_slice_equal(name, DX_SLICE("$ref"))) continue;
+        if (r->depth == 0 && is_of_others(a->definition, name)) continue;
         reading inner = {r->source, r->within, mode_of_member(a, r, name), r->depth + 1};
         size_t before = enter(a, name);
         yyjson_mut_val *made = walk(a, &inner, member);
@@ -361,6 +367,29 @@ static yyjson_mut_val *walk(assembly *a, const reading *r, yyjson_val *value) {
     return copy ? copy : stop(a, DX_NO_MEMORY);
 }
 
+// Whether the file is one section by itself: none of its members is a section.
+static bool is_bare(const dx_definition *definition) {
+    size_t index, count;
+    yyjson_val *key, *value;
+    if (!definition->options || !definition->options->bare || yyjson_obj_size(definition->main->root) == 0) return false;
+    yyjson_obj_foreach(definition->main->root, index, count, key, value) {
+        dx_slice name = dx_json_slice(key);
+        if (is_of_others(definition, name)) return false;
+        for (size_t i = 0; i < definition->section_count; i++)
+            if (dx_slice_equal(name, dx_slice_str(definition->sections[i]->name))) return false;
+    }
+    return true;
+}
+
+static yyjson_mut_val *assemble_bare(assembly *a, const reading *r, const char *section) {
+    yyjson_mut_val *root = yyjson_mut_obj(a->out), *made = NULL;
+    reading inner = {r->source, r->within, r->mode, r->depth + 1};
+    size_t before = enter(a, dx_slice_str(section));
+    if (dx_mount_add(a->definition, here(a), r->source, (dx_slice){"", 0}) == DX_OK) made = walk(a, &inner, r->source->root);
+    leave(a, before);
+    return made && root && yyjson_mut_obj_add_val(a->out, root, section, made) ? root : stop(a, DX_NO_MEMORY);
+}
+
 dx_status dx_definition_assemble(dx_definition *definition) {
     assembly a = {.definition = definition, .out = dx_json_mut_doc(definition->work)};
     if (!a.out) return DX_NO_MEMORY;
@@ -369,7 +398,7 @@ dx_status dx_definition_assemble(dx_definition *definition) {
     if (status != DX_OK) return status;
     reading root = {.source = definition->main, .mode = PLAIN};
     definition->building = a.out;
-    definition->built = walk(&a, &root, definition->main->root);
+    definition->built = is_bare(definition) ? assemble_bare(&a, &root, definition->options->bare) : walk(&a, &root, definition->main->root);
     yyjson_mut_doc_set_root(a.out, definition->built);
     return a.status;
 }

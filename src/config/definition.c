@@ -66,6 +66,8 @@ static dx_status freeze(dx_definition *definition) {
 
 static dx_status run_stages(dx_definition *definition, const dx_section *const *sections, size_t count) {
     dx_slice problem = {0};
+    definition->sections = sections;
+    definition->section_count = count;
     dx_status status = dx_whole_schema(&definition->schema, definition->work, sections, count, &problem);
     if (problem.size) dx_definition_refuse_line(definition, (dx_slice){"", 0}, 0, 0, "%.*s", DX_SLICE_ARG(problem));
     if (status == DX_OK) status = dx_source_open_main(definition);

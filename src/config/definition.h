@@ -17,6 +17,8 @@ typedef struct dx_section {
     bool required;      // else an absent section reads as the defaults of {} (when the schema has them), or is absent
 } dx_section;
 
+extern const dx_section dx_models_section; // "models": of both ends
+
 typedef struct dx_definition dx_definition;
 
 typedef struct dx_definition_options {
@@ -24,6 +26,12 @@ typedef struct dx_definition_options {
     // is not set is looked for in .env.
     const char *(*variable)(void *ctx, const char *name);
     void *ctx;
+    // Sections that others own: passed over unread, so that what they need (variables, files) need not be there. NULL-terminated, or NULL.
+    const char *const *others;
+    // The section that a file may be all by itself: one whose members name no section. NULL: none.
+    const char *bare;
+    // Read instead of the file; `path` is then its name in messages and where relative paths count from.
+    dx_slice text;
 } dx_definition_options;
 
 #define DX_DEFINITION_BYTES_CAP (64u << 20)

@@ -43,6 +43,8 @@ struct dx_definition {
     dx_map dotenv; // name → value
     dx_slice dotenv_name;
     const dx_definition_options *options;
+    const dx_section *const *sections; // likewise, for the load
+    size_t section_count;
     dx_diags *diags;
     const dx_fernet_ring *ring; // in `work`; NULL: no sealed value was met yet; empty: there is no key, which has been told
     size_t findings;            // of this load

@@ -75,6 +75,12 @@ dx_status dx_source_open_main(dx_definition *definition) {
     dx_source *source = source_create(definition, dx_slice_from(path, folder.size), path);
     if (!definition->real_folder.data || !source) return DX_NO_MEMORY;
     definition->main = source;
+    if (definition->options && definition->options->text.data) {
+        source->text = dx_arena_copy(definition->arena, definition->options->text);
+        if (!source->text.data) return DX_NO_MEMORY;
+        dx_status parsed = parse(definition, source);
+        return parsed == DX_OK && !source->root ? DX_MALFORMED : parsed;
+    }
     int fd = open(definition->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return refuse_main(definition, DX_NOT_FOUND, errno == ENOENT ? "there is no such file" : strerror(errno));
     dx_status status = read_all(definition, fd, &source->text);

@@ -8,7 +8,6 @@
 #include "exchange/chain.h"
 #include "store/store.h"
 
-extern const dx_section dx_models_section;    // "models": {name: JSON Schema}
 extern const dx_section dx_resources_section; // "resources": see docs/definition.md
 
 typedef enum dx_resource_action {

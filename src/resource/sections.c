@@ -1,4 +1,4 @@
-// The JSON Schemas of the sections `models` and `resources`: what is checked, what is filled in and what the reference page says all come
+// The JSON Schema of the section `resources`: what is checked, what is filled in and what the reference page says all come
 // from here. The numbers are those of load.h, so that a default stands once.
 #include "resource/changes.h"
 #include "resource/load.h"
@@ -7,20 +7,6 @@
 #define NUMBER(macro)  TEXT_OF(macro)
 
 // clang-format off
-const dx_section dx_models_section = {
-    .name = "models",
-    .schema =
-    "{"
-      "\"description\":\"Data models by name, each a JSON Schema (draft 2020-12). Models refer to each other as \\\"#/models/Name\\\".\","
-      "\"type\":\"object\","
-      "\"propertyNames\":{\"pattern\":\"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$\"},"
-      "\"additionalProperties\":{"
-        "\"description\":\"A JSON Schema. Formats are asserted. The top-level properties become the columns of the resources that use the model.\","
-        "\"type\":[\"object\",\"boolean\"]"
-      "}"
-    "}",
-};
-
 #define FIELD_LIST(about)                                                                                                                  \
     "{\"description\":\"" about "\",\"type\":\"array\",\"default\":[],\"items\":{\"description\":\"A field, or several that count "          \
     "together.\",\"type\":[\"string\",\"array\"],\"minLength\":1,\"minItems\":1,\"maxItems\":" NUMBER(DX_INDEX_FIELDS_CAP)                  \
