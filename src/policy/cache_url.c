@@ -153,8 +153,9 @@ static dx_status write_url(dx_slice *out, dx_arena *arena, const parts *from) {
     bool tls = dx_slice_equal_nocase(from->scheme, DX_SLICE("https"));
     if (!tls && !dx_slice_equal_nocase(from->scheme, DX_SLICE("http"))) return DX_BAD_REQUEST;
     if (!from->has_authority) return DX_BAD_REQUEST;
-    dx_buffer_init(&buffer, arena, DX_CACHE_URL_CAP + 16); // "/" and a NUL's worth of room more than came
-    (void)dx_buffer_reserve(&buffer, from->scheme.size + from->authority.size + from->path.size + from->query.size + 8);
+    dx_buffer_init(&buffer, arena, DX_CACHE_URL_CAP);
+    size_t size = from->authority.size + from->path.size + from->query.size + sizeof "https://";
+    (void)dx_buffer_reserve(&buffer, size < DX_CACHE_URL_CAP ? size : DX_CACHE_URL_CAP);
     dx_buffer_add(&buffer, tls ? DX_SLICE("https://") : DX_SLICE("http://"));
     if (!write_authority(&buffer, from->authority, tls)) return DX_BAD_REQUEST;
     size_t path_at = buffer.size;

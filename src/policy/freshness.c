@@ -72,28 +72,6 @@ static bool guessed_lifetime(const dx_freshness_input *in, const dx_cache_contro
     return true;
 }
 
-// The lifetime by whoever has a say, and whether it is a guess of ours. False: nobody has one.
-static bool find_lifetime(dx_freshness *out, const dx_freshness_input *in, const dx_cache_control *said,
-                          const dx_freshness_options *options) {
-    bool speaks = said_lifetime(in, said, &out->lifetime_us), counts = takes_ttl(in->status);
-    bool sets_cookie = dx_fields_find(in->response, DX_SLICE("set-cookie")).data != NULL;
-    if (counts && options->override_ttl_s >= 0 && (speaks || !sets_cookie)) {
-        out->lifetime_us = options->override_ttl_s * SECOND_US;
-        out->flags |= DX_FRESHNESS_GUESSED;
-        return true;
-    }
-    if (speaks) return true;
-    // An old server's way to say no-cache; it means nothing by section 5.4, but a guess must not go against it.
-    bool barred = said->no_cache || sets_cookie || dx_http_list_has(dx_fields_find(in->response, DX_SLICE("pragma")), DX_SLICE("no-cache"));
-    out->flags |= DX_FRESHNESS_GUESSED;
-    if (barred) return false;
-    if (counts && options->default_ttl_s >= 0) {
-        out->lifetime_us = options->default_ttl_s * SECOND_US;
-        return true;
-    }
-    return options->heuristic && guessed_lifetime(in, said, &out->lifetime_us);
-}
-
 // The first of a list counts; what is no number, or negative, is not there (section 5.1).
 static int64_t age_field_us(const dx_fields *response) {
     int64_t seconds;
@@ -107,6 +85,33 @@ static int64_t initial_age_us(const dx_freshness_input *in) {
     int64_t corrected = age_field_us(in->response) + (delay > 0 ? delay : 0);
     if (apparent < 0) apparent = 0;
     return apparent > corrected ? apparent : corrected;
+}
+
+// A definition's ttl counts from when the response came, however old it was then.
+static void take_ttl(dx_freshness *out, int64_t ttl_s) {
+    out->lifetime_us = ttl_s > 0 ? ttl_s * SECOND_US + out->initial_age_us : 0;
+    out->flags |= DX_FRESHNESS_GUESSED;
+}
+
+// The lifetime by whoever has a say, and whether it is a guess of ours. False: nobody has one.
+static bool find_lifetime(dx_freshness *out, const dx_freshness_input *in, const dx_cache_control *said,
+                          const dx_freshness_options *options) {
+    bool speaks = said_lifetime(in, said, &out->lifetime_us), counts = takes_ttl(in->status);
+    bool sets_cookie = dx_fields_find(in->response, DX_SLICE("set-cookie")).data != NULL;
+    if (counts && options->override_ttl_s >= 0 && (speaks || !sets_cookie)) {
+        take_ttl(out, options->override_ttl_s);
+        return true;
+    }
+    if (speaks) return true;
+    // An old server's way to say no-cache; it means nothing by section 5.4, but a guess must not go against it.
+    bool barred = said->no_cache || sets_cookie || dx_http_list_has(dx_fields_find(in->response, DX_SLICE("pragma")), DX_SLICE("no-cache"));
+    if (barred) return false;
+    if (counts && options->default_ttl_s >= 0) {
+        take_ttl(out, options->default_ttl_s);
+        return true;
+    }
+    out->flags |= DX_FRESHNESS_GUESSED;
+    return options->heuristic && guessed_lifetime(in, said, &out->lifetime_us);
 }
 
 static int64_t window_us(const dx_cache_delta *said, int64_t otherwise_s) {
@@ -143,10 +148,10 @@ bool dx_freshness_judge(dx_freshness *out, const dx_freshness_input *in, const d
     dx_cache_control_read(&said, in->response);
     *out = (dx_freshness){.response_time = in->response_time};
     if (!may_store(in, &asked, &said) || dx_vary_is_any(in->response)) return false;
+    out->initial_age_us = initial_age_us(in);
     // Without a lifetime it may still be stored, and is asked about each time, when its status or the server says so (section 3).
     bool lives = find_lifetime(out, in, &said, options);
     if (!lives && !is_heuristically_cacheable(in->status) && !said.is_public && !said.is_private) return false;
-    out->initial_age_us = initial_age_us(in);
     find_windows(out, &said, options);
     out->keep_until = end_of_use(out, in->response);
     return out->keep_until > in->response_time;

@@ -17,7 +17,7 @@
 // What has a validator is kept this long past its use, for a 304 is cheaper than a body.
 #define DX_FRESHNESS_KEEP_S ((int64_t)24 * 3600)
 
-// What the definition says of an endpoint. Seconds; -1: nothing.
+// What the definition says of an endpoint. Seconds; -1: nothing. A ttl counts from when the response came, whatever its Age.
 typedef struct dx_freshness_options {
     // Instead of what the server says in max-age and Expires. no-store, no-cache, must-revalidate and Vary keep their meaning.
     int64_t override_ttl_s;

@@ -50,7 +50,8 @@ static const row ROWS[] = {
     {"4.2.1 max-age=0 without one", CC "max-age=0", 0, "", .outcome = NOT_STORED},
     {"4.2.1 max-age twice, the same", CC "max-age=60\n" CC "max-age=60", 30, "", .outcome = FRESH},
     {"4.2.1 max-age twice, differing: stale", CC "max-age=60, max-age=600\n" TAG, 30, "", .outcome = REVALIDATE, .more = STALE},
-    {"4.2.1 Expires twice, differing: stale", "Expires: {60}\nExpires: {600}\nDate: {0}\n" TAG, 30, "", .outcome = REVALIDATE, .more = STALE},
+    {"4.2.1 Expires twice, differing: stale", "Expires: {60}\nExpires: {600}\nDate: {0}\n" TAG, 30, "", .outcome = REVALIDATE,
+     .more = STALE},
     {"4.2.1 Expires twice, the same", "Expires: {60}\nExpires: {60}\nDate: {0}", 30, "", .outcome = FRESH},
     {"4.2.1 max-age over two lines", CC "public\n" CC "max-age=60", 30, "", .outcome = FRESH},
     {"1.2.2 max-age past 31 bits", CC "max-age=99999999999999999999", 2000000000, "", .outcome = FRESH},
@@ -78,7 +79,8 @@ static const row ROWS[] = {
     {"5.3 Expires that is no date", "Expires: tomorrow\n" TAG, 0, "", .outcome = REVALIDATE, .more = STALE},
     {"5.3 Expires in the obsolete form", "Expires: Thursday, 01-Jan-26 13:00:00 GMT", 3599, "", .outcome = FRESH},
     {"5.3 Expires as asctime has it", "Expires: Thu Jan  1 13:00:00 2026", 3599, "", .outcome = FRESH},
-    {"5.3 Expires in another zone is none: stale", "Expires: Thu, 01 Jan 2026 13:00:00 EST\n" TAG, 0, "", .outcome = REVALIDATE, .more = STALE},
+    {"5.3 Expires in another zone is none: stale", "Expires: Thu, 01 Jan 2026 13:00:00 EST\n" TAG, 0, "", .outcome = REVALIDATE,
+     .more = STALE},
     {"5.3 a Date that is no date", "Expires: {60}\nDate: now", 59, "", .outcome = FRESH},
     // --- 4.2.2: guessing
     {"4.2.2 a tenth of the age since Last-Modified", MOD "Date: {0}", 99, "", .outcome = FRESH},
@@ -149,9 +151,12 @@ static const row ROWS[] = {
     {"5.4 Pragma of a response says nothing", CC "max-age=60\nPragma: no-cache", 30, "", .outcome = FRESH},
     {"5.2.2.2 must-revalidate is fresh while it is", CC "must-revalidate, max-age=60", 30, "", .outcome = FRESH},
     {"5.2.2.2 and never stale", CC "must-revalidate, max-age=60\n" TAG, 61, CC "max-stale", .outcome = REVALIDATE, .more = STALE},
-    {"5.2.2.2 not on an error either", CC "must-revalidate, max-age=60, stale-if-error=60\n" TAG, 61, "", .outcome = REVALIDATE, .more = STALE},
-    {"5.2.2.2 nor while asking", CC "must-revalidate, max-age=60, stale-while-revalidate=60\n" TAG, 61, "", .outcome = REVALIDATE, .more = STALE},
-    {"5.2.2.8 proxy-revalidate is for others", CC "proxy-revalidate, max-age=60\n" TAG, 61, CC "max-stale", .outcome = FRESH, .more = STALE},
+    {"5.2.2.2 not on an error either", CC "must-revalidate, max-age=60, stale-if-error=60\n" TAG, 61, "", .outcome = REVALIDATE,
+     .more = STALE},
+    {"5.2.2.2 nor while asking", CC "must-revalidate, max-age=60, stale-while-revalidate=60\n" TAG, 61, "", .outcome = REVALIDATE,
+     .more = STALE},
+    {"5.2.2.8 proxy-revalidate is for others", CC "proxy-revalidate, max-age=60\n" TAG, 61, CC "max-stale", .outcome = FRESH,
+     .more = STALE},
     // --- 5.2.1: what requests say
     {"5.2.1.1 max-age: young enough", CC "max-age=60", 30, CC "max-age=30", .outcome = FRESH},
     {"5.2.1.1 max-age: too old", CC "max-age=60", 30, CC "max-age=29", .outcome = REVALIDATE},
@@ -175,7 +180,8 @@ static const row ROWS[] = {
     {"5.2.1.7 only-if-cached: it is", CC "max-age=60", 30, CC "only-if-cached", .outcome = FRESH},
     {"5.2.1.7 only-if-cached: stale", CC "max-age=60\n" TAG, 61, CC "only-if-cached", .outcome = UNSATISFIABLE, .more = STALE},
     {"5.2.1.7 only-if-cached with max-stale", CC "max-age=60\n" TAG, 61, CC "only-if-cached, max-stale", .outcome = FRESH, .more = STALE},
-    {"5.2.1.7 only-if-cached never asks behind", CC "max-age=60, stale-while-revalidate=60", 61, CC "only-if-cached", .outcome = FRESH, .more = STALE},
+    {"5.2.1.7 only-if-cached never asks behind", CC "max-age=60, stale-while-revalidate=60", 61, CC "only-if-cached", .outcome = FRESH,
+     .more = STALE},
     {"5.2.1.7 only-if-cached and no-cache", CC "max-age=60", 0, CC "only-if-cached, no-cache", .outcome = UNSATISFIABLE},
     {"5.2.1.7 only-if-cached and no-store", CC "max-age=60", 0, CC "only-if-cached, no-store", .outcome = UNSATISFIABLE},
     // --- methods, conditions, ranges
@@ -191,7 +197,8 @@ static const row ROWS[] = {
     {"5861/3 stale while it is asked about", CC "max-age=60, stale-while-revalidate=30", 89, "", .outcome = BEHIND, .more = STALE},
     {"5861/3 not past the window", CC "max-age=60, stale-while-revalidate=30\n" TAG, 90, "", .outcome = REVALIDATE, .more = STALE},
     {"5861/3 fresh is fresh", CC "max-age=60, stale-while-revalidate=30", 59, "", .outcome = FRESH},
-    {"5861/3 not for who names an age", CC "max-age=60, stale-while-revalidate=30", 70, CC "max-age=100", .outcome = REVALIDATE, .more = STALE},
+    {"5861/3 not for who names an age", CC "max-age=60, stale-while-revalidate=30", 70, CC "max-age=100", .outcome = REVALIDATE,
+     .more = STALE},
     {"5861/3 not for no-cache", CC "max-age=60, stale-while-revalidate=30", 70, CC "no-cache", .outcome = REVALIDATE, .more = STALE},
     {"5861/3 a broken one is none", CC "max-age=60, stale-while-revalidate=x\n" TAG, 61, "", .outcome = REVALIDATE, .more = STALE},
     {"5861/3 goes before max-stale", CC "max-age=60, stale-while-revalidate=30", 70, CC "max-stale", .outcome = BEHIND, .more = STALE},
@@ -218,8 +225,9 @@ static const row ROWS[] = {
     {"ttl: not against no-cache", CC "no-cache\n" TAG, 0, "", REVALIDATE, .options = "ttl"},
     {"ttl: not against Vary: *", "Vary: *", 0, "", NOT_STORED, .options = "ttl"},
     {"ttl: not for an error", "", 0, "", NOT_STORED, .options = "ttl", .status = 404},
-    {"ttl: an error keeps its own lifetime", CC "max-age=10", 11, CC "max-stale=0", NOT_STORED, .options = "ttl", .status = 503,
-     .first = CC "no-store"},
+    {"ttl: an error keeps its own lifetime", CC "max-age=10\n" TAG, 50, "", REVALIDATE, STALE, .options = "ttl", .status = 503},
+    {"ttl: counts from when it came", CC "max-age=60\nAge: 500\nDate: {-700}", 99, "", FRESH, .options = "ttl"},
+    {"default: counts from when it came", "Age: 500\nDate: {-700}", 99, "", FRESH, .options = "default"},
     {"ttl: not for what sets a cookie", "Set-Cookie: a=b", 0, "", NOT_STORED, .options = "ttl"},
     {"ttl: unless the server gives it a lifetime", CC "max-age=1\nSet-Cookie: a=b", 50, "", FRESH, .options = "ttl"},
     {"default: for what says nothing", "", 99, "", FRESH, .options = "default"},
@@ -247,7 +255,8 @@ static dx_freshness_options options_of(const char *text) {
 }
 
 static bool row_holds(dx_arena *arena, const row *r) {
-    dx_fields first = fixture_fields(arena, r->first), response = fixture_fields(arena, r->stored), request = fixture_fields(arena, r->request);
+    dx_fields first = fixture_fields(arena, r->first), response = fixture_fields(arena, r->stored),
+              request = fixture_fields(arena, r->request);
     const dx_freshness_options options = options_of(r->options);
     const dx_freshness_input in = {DX_GET, r->status ? r->status : 200, &first, &response, FIXTURE_NOW, FIXTURE_NOW};
     dx_freshness freshness;
@@ -316,7 +325,8 @@ static void the_way_to_the_server_and_back_counts_as_age(void **state) {
 static void what_has_a_validator_is_kept_past_its_use(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(1 << 20);
-    dx_fields none = {0}, bare = fixture_fields(arena, CC "max-age=60, stale-if-error=40"), tagged = fixture_fields(arena, CC "max-age=60\n" TAG);
+    dx_fields none = {0}, bare = fixture_fields(arena, CC "max-age=60, stale-if-error=40"),
+              tagged = fixture_fields(arena, CC "max-age=60\n" TAG);
     const dx_freshness_options options = DX_FRESHNESS_OPTIONS_INIT;
     dx_freshness_input in = {DX_GET, 200, &none, &bare, FIXTURE_NOW, FIXTURE_NOW};
     dx_freshness freshness;
@@ -337,9 +347,12 @@ static void verdicts_have_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(responses_are_used_again_as_the_rfc_has_it),  cmocka_unit_test(without_anything_stored_it_is_a_miss),
-        cmocka_unit_test(only_get_is_stored),                          cmocka_unit_test(the_way_to_the_server_and_back_counts_as_age),
-        cmocka_unit_test(what_has_a_validator_is_kept_past_its_use),   cmocka_unit_test(verdicts_have_names),
+        cmocka_unit_test(responses_are_used_again_as_the_rfc_has_it),
+        cmocka_unit_test(without_anything_stored_it_is_a_miss),
+        cmocka_unit_test(only_get_is_stored),
+        cmocka_unit_test(the_way_to_the_server_and_back_counts_as_age),
+        cmocka_unit_test(what_has_a_validator_is_kept_past_its_use),
+        cmocka_unit_test(verdicts_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
