@@ -13,8 +13,8 @@ typedef struct memory {
     dx_cache cache;
     size_t budget;
     int64_t ttl_cap_us;
-    _Atomic size_t bytes;
-    _Atomic uint32_t evict_next; // the shard whose turn it is
+    _Atomic size_t bytes;                  // of all, tables too
+    _Atomic size_t loads[DX_CACHE_SHARDS]; // of each shard's entries
     dx_shard shards[DX_CACHE_SHARDS];
 } memory;
 
@@ -22,46 +22,59 @@ static memory *of(dx_cache *cache) {
     return DX_CONTAINER_OF(cache, memory, cache);
 }
 
-static dx_shard *shard_of(memory *m, uint64_t url_hash) {
-    return &m->shards[url_hash % DX_CACHE_SHARDS];
+static size_t index_of(uint64_t url_hash) {
+    return url_hash % DX_CACHE_SHARDS;
 }
 
-static void give_back(memory *m, size_t bytes) {
-    if (bytes) atomic_fetch_sub_explicit(&m->bytes, bytes, memory_order_relaxed);
+// Under the shard's lock, as whatever changes its load.
+static void give_back(memory *m, size_t index, size_t bytes) {
+    if (!bytes) return;
+    atomic_fetch_sub_explicit(&m->loads[index], bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&m->bytes, bytes, memory_order_relaxed);
 }
 
-// False when there is nothing anywhere.
+// The shard with the most bytes gives, so that none is emptied by chance. False when there is nothing to give.
 static bool evict_one(memory *m) {
+    size_t fullest = 0, most = 0;
     for (size_t i = 0; i < DX_CACHE_SHARDS; i++) {
-        dx_shard *shard = &m->shards[atomic_fetch_add_explicit(&m->evict_next, 1, memory_order_relaxed) % DX_CACHE_SHARDS];
-        pthread_mutex_lock(&shard->lock);
-        size_t freed = dx_shard_evict(shard);
-        pthread_mutex_unlock(&shard->lock);
-        give_back(m, freed);
-        if (freed) return true;
+        size_t load = atomic_load_explicit(&m->loads[i], memory_order_relaxed);
+        if (load <= most) continue;
+        most = load;
+        fullest = i;
     }
-    return false;
+    if (!most) return false;
+    pthread_mutex_lock(&m->shards[fullest].lock);
+    size_t freed = dx_shard_evict(&m->shards[fullest]);
+    give_back(m, fullest, freed);
+    pthread_mutex_unlock(&m->shards[fullest].lock);
+    return true; // when there was nothing any more, another thread has freed it meanwhile
 }
 
-// Charges `bytes` and makes room for them. False: they are not charged, all the room is taken by others at the same moment.
-static bool reserve(memory *m, size_t bytes) {
+// Charges `bytes` and makes room for them; false when there is not as much.
+static bool charge(memory *m, size_t bytes) {
     atomic_fetch_add_explicit(&m->bytes, bytes, memory_order_relaxed);
     while (atomic_load_explicit(&m->bytes, memory_order_relaxed) > m->budget) {
-        if (evict_one(m)) continue;
-        give_back(m, bytes);
-        return false;
+        if (!evict_one(m)) return false;
     }
     return true;
 }
 
+// The same, but without room they are not charged: others want it all at the same moment.
+static bool reserve(memory *m, size_t bytes) {
+    if (charge(m, bytes)) return true;
+    atomic_fetch_sub_explicit(&m->bytes, bytes, memory_order_relaxed);
+    return false;
+}
+
 static bool memory_get(dx_cache *cache, dx_cache_call *call) {
     memory *m = of(cache);
-    dx_shard *shard = shard_of(m, call->key->url_hash);
+    size_t index = index_of(call->key->url_hash);
+    dx_shard *shard = &m->shards[index];
     size_t freed = 0;
     pthread_mutex_lock(&shard->lock);
     call->entry = dx_shard_get(shard, call->key, call->fields, call->now, &freed);
+    give_back(m, index, freed);
     pthread_mutex_unlock(&shard->lock);
-    give_back(m, freed);
     call->level = cache->ops->name;
     call->status = call->entry ? DX_OK : DX_NOT_FOUND;
     return true;
@@ -85,19 +98,21 @@ static dx_shard_node *make_node(const memory *m, const dx_cache_call *call) {
 
 // What can't be kept is no error, but what stood there for the same key is old by now, and goes.
 static void refuse(memory *m, const dx_cache_call *call, dx_shard_node *node) {
-    dx_shard *shard = shard_of(m, call->key->url_hash);
+    size_t index = index_of(call->key->url_hash);
+    dx_shard *shard = &m->shards[index];
     size_t freed = 0;
     dx_memory_free(node);
     pthread_mutex_lock(&shard->lock);
     (void)dx_shard_remove(shard, call->key, &freed);
     shard->refused++;
+    give_back(m, index, freed);
     pthread_mutex_unlock(&shard->lock);
-    give_back(m, freed);
 }
 
 static void memory_put(dx_cache *cache, dx_cache_call *call) {
     memory *m = of(cache);
-    dx_shard *shard = shard_of(m, call->key->url_hash);
+    size_t index = index_of(call->key->url_hash);
+    dx_shard *shard = &m->shards[index];
     size_t freed = 0;
     call->status = DX_OK;
     dx_shard_node *node = make_node(m, call);
@@ -107,21 +122,23 @@ static void memory_put(dx_cache *cache, dx_cache_call *call) {
     }
     dx_cache_entry_hold(call->entry);
     pthread_mutex_lock(&shard->lock);
+    atomic_fetch_add_explicit(&m->loads[index], node->cost, memory_order_relaxed);
     dx_shard_put(shard, node, &freed);
     size_t grown = dx_shard_grow(shard);
+    give_back(m, index, freed);
     pthread_mutex_unlock(&shard->lock);
-    give_back(m, freed);
-    if (grown) (void)reserve(m, grown);
+    if (grown) (void)charge(m, grown);
 }
 
 static bool memory_remove(dx_cache *cache, dx_cache_call *call) {
     memory *m = of(cache);
-    dx_shard *shard = shard_of(m, call->key->url_hash);
+    size_t index = index_of(call->key->url_hash);
+    dx_shard *shard = &m->shards[index];
     size_t freed = 0;
     pthread_mutex_lock(&shard->lock);
     call->removed = dx_shard_remove(shard, call->key, &freed);
+    give_back(m, index, freed);
     pthread_mutex_unlock(&shard->lock);
-    give_back(m, freed);
     call->status = DX_OK;
     return true;
 }
@@ -167,20 +184,21 @@ static uint64_t sweep(memory *m, bool (*hit)(const dx_cache_entry *entry, const 
         size_t freed = 0;
         pthread_mutex_lock(&m->shards[i].lock);
         removed += dx_shard_sweep(&m->shards[i], hit, w, &freed);
+        give_back(m, i, freed);
         pthread_mutex_unlock(&m->shards[i].lock);
-        give_back(m, freed);
     }
     return removed;
 }
 
 static uint64_t remove_url(memory *m, const dx_cache_call *call) {
     uint64_t url_hash = dx_cache_url_hash(call->space, call->text);
-    dx_shard *shard = shard_of(m, url_hash);
+    size_t index = index_of(url_hash);
+    dx_shard *shard = &m->shards[index];
     size_t freed = 0;
     pthread_mutex_lock(&shard->lock);
     uint64_t removed = dx_shard_remove_url(shard, call->space, call->text, url_hash, &freed);
+    give_back(m, index, freed);
     pthread_mutex_unlock(&shard->lock);
-    give_back(m, freed);
     return removed;
 }
 

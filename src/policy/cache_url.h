@@ -2,7 +2,8 @@
 // lower case, the scheme's own port left out, no fragment, dot segments gone, escapes in upper case and those of unreserved characters
 // undone, "/" for an empty path. The query keeps its order and everything else in it: its meaning is the server's.
 //
-// No look-ups, no IDNA: a host is bytes. Thread-safe; results lie in the arena.
+// No look-ups, no IDNA: a host is bytes. Thread-safe; results lie in the arena, or are the input when it is in this
+// form already (the usual case, and quick).
 #ifndef DX_POLICY_CACHE_URL_H
 #define DX_POLICY_CACHE_URL_H
 

@@ -74,26 +74,28 @@ typedef struct value {
     bool too_large;
 } value;
 
-static void add_byte(value *out, char byte) {
-    if (out->size == sizeof out->bytes) {
-        out->too_large = true;
-    } else {
-        out->bytes[out->size++] = byte;
-    }
+static void add_comma(value *out) {
+    if (out->size < sizeof out->bytes) out->bytes[out->size++] = ',';
 }
 
 // One line, without white space around its commas outside quotation marks.
 static void add_line(value *out, dx_slice line, bool fold_case) {
+    if (line.size > sizeof out->bytes - out->size) {
+        out->too_large = true;
+        return;
+    }
     bool quoted = false;
-    size_t solid = out->size; // the end of what is no white space
+    size_t size = out->size, solid = size; // up to `solid` there is no white space at the end
     for (size_t i = 0; i < line.size; i++) {
         char byte = line.data[i];
-        bool space = !quoted && (byte == ' ' || byte == '\t');
+        if (!quoted && (byte == ' ' || byte == '\t')) {
+            if (size > 0 && out->bytes[size - 1] != ',') out->bytes[size++] = ' ';
+            continue;
+        }
         if (byte == '"') quoted = !quoted;
-        if (!quoted && byte == ',') out->size = solid;
-        if (space && (out->size == 0 || out->bytes[out->size - 1] == ',')) continue;
-        add_byte(out, fold_case && !quoted ? lower(byte) : byte);
-        if (!space) solid = out->size;
+        if (!quoted && byte == ',') size = solid;
+        out->bytes[size++] = fold_case && !quoted ? lower(byte) : byte;
+        solid = size;
     }
     out->size = solid;
 }
@@ -105,7 +107,7 @@ static void read_value(value *out, const dx_fields *request, dx_slice name) {
     bool plain = is_plain(name), fold_case = name.size >= 6 && (name.data[0] | 0x20) == 'a' && plain;
     for (uint32_t i = 0; i < request->count; i++) {
         if (!dx_slice_equal_nocase(request->items[i].name, name)) continue;
-        if (out->how != ABSENT) add_byte(out, ',');
+        if (out->how != ABSENT) add_comma(out);
         out->how = PLAIN;
         add_line(out, request->items[i].value, fold_case);
     }
