@@ -52,7 +52,7 @@ bool dx_flight_land(dx_flight *flight, dx_flight_waiter *waiter, dx_cache_entry 
 // Ends one's part early: a follower goes away, a leader has failed or goes away (the next one leads). True: `told` was not called since the
 // join and will not be. False: it was called before this returned: what it posted is on its way, and an entry it was given is to be
 // released.
-bool dx_flight_leave(dx_flight *flight, dx_flight_waiter *waiter) DX_MUST_USE;
+bool dx_flight_leave(dx_flight *flight, dx_flight_waiter *waiter);
 
 // Something was invalidated: to be called *before* the cache is told. Fetches of that hash (of all keys, when it is NULL) that are on their
 // way will not stay in the cache, and nobody joins them any more.
