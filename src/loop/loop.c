@@ -16,10 +16,20 @@ static void run_tasks(dx_loop *loop) {
         oldest = task;
         task = next;
     }
+    loop->stirred |= oldest != NULL;
     while (oldest) {
         task = oldest;
         oldest = task->next; // before `run`, which may free or post it again
         task->run(task);
+    }
+}
+
+static void run_deferred(dx_loop *loop) {
+    for (unsigned i = 0; i < DX_DEFERRED_CAP && loop->deferred; i++) {
+        dx_deferred *first = loop->deferred;
+        loop->stirred = true;
+        dx_loop_undefer(loop, first);
+        first->run(first);
     }
 }
 
@@ -37,26 +47,58 @@ static void on_turn_end(uv_prepare_t *turn) {
     }
     loop->turned = true;
     loop->utc = 0;
-    // What the tasks and hooks posted waits a turn, so that descriptors get theirs.
-    if (atomic_load_explicit(&loop->posted, memory_order_relaxed)) (void)uv_async_send(&loop->wake);
+    if (loop->deferred) run_deferred(loop);
+    if (loop->stale) dx_descriptors_tell(loop);
+    // What the tasks, hooks and deferred ones posted waits a turn, so that descriptors get theirs.
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) || loop->deferred) (void)uv_async_send(&loop->wake);
+    // libuv's timers run before this and its wait comes next, whatever they have done.
+    if ((loop->one_turn && loop->stirred) || (loop->until && *loop->until)) uv_stop(loop->uv);
+}
+
+dx_status dx_loop_open_handles(dx_loop *loop, uv_loop_t *uv) {
+    if (uv_async_init(uv, &loop->wake, on_wake) != 0) return DX_NO_MEMORY; // needs a descriptor; nothing behind it can fail
+    loop->uv = uv;
+    loop->deferred_end = &loop->deferred;
+    dx_wheel_init(loop);
+    (void)uv_timer_init(uv, &loop->limit);
+    uv_unref((uv_handle_t *)&loop->limit);
+    (void)uv_prepare_init(uv, &loop->turn);
+    (void)uv_prepare_start(&loop->turn, on_turn_end);
+    uv_unref((uv_handle_t *)&loop->turn);
+    loop->wheel.ticker.data = loop->limit.data = loop->turn.data = loop->wake.data = loop;
+    loop->handles = 4;
+    return DX_OK;
+}
+
+void dx_loop_handle_gone(dx_loop *loop) {
+    if (--loop->handles > 0 || !loop->borrowed) return;
+    void (*closed)(void *ctx) = loop->closed;
+    void *ctx = loop->closed_ctx;
+    dx_memory_free(loop);
+    if (closed) closed(ctx);
+}
+
+static void on_own_gone(uv_handle_t *handle) {
+    dx_loop_handle_gone(handle->data);
+}
+
+void dx_loop_close_handles(dx_loop *loop) {
+    uv_close((uv_handle_t *)&loop->wheel.ticker, on_own_gone);
+    uv_close((uv_handle_t *)&loop->limit, on_own_gone);
+    uv_close((uv_handle_t *)&loop->turn, on_own_gone);
+    uv_close((uv_handle_t *)&loop->wake, on_own_gone);
 }
 
 dx_status dx_loop_create(dx_loop **out) {
     dx_loop *loop = dx_memory_zalloc(1, sizeof *loop);
     if (!loop) return DX_NO_MEMORY;
-    if (uv_loop_init(&loop->uv) != 0) {
+    if (uv_loop_init(&loop->own) != 0) {
         dx_memory_free(loop);
         return DX_NO_MEMORY;
     }
-    (void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME); // two looks at the clock a wait; cannot fail here
-    loop->asked = dx_clock_monotonic();
-    dx_wheel_init(loop);
-    (void)uv_prepare_init(&loop->uv, &loop->turn); // cannot fail, nor can starting it
-    (void)uv_prepare_start(&loop->turn, on_turn_end);
-    uv_unref((uv_handle_t *)&loop->turn);
-    if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) { // needs a descriptor
-        loop->wake.loop = NULL;
-        dx_loop_destroy(loop);
+    if (dx_loop_open_handles(loop, &loop->own) != DX_OK) {
+        (void)uv_loop_close(&loop->own);
+        dx_memory_free(loop);
         return DX_NO_MEMORY;
     }
     *out = loop;
@@ -65,34 +107,47 @@ dx_status dx_loop_create(dx_loop **out) {
 
 void dx_loop_destroy(dx_loop *loop) {
     if (!loop) return;
-    dx_wheel_deinit(loop);
-    uv_close((uv_handle_t *)&loop->turn, NULL);
-    if (loop->wake.loop) uv_close((uv_handle_t *)&loop->wake, NULL);
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&loop->uv);
+    dx_loop_close_handles(loop);
+    if (loop->borrowed) return; // their loop comes by, and then it is freed
+    (void)uv_run(loop->uv, UV_RUN_DEFAULT);
+    (void)uv_loop_close(loop->uv);
     dx_memory_free(loop);
 }
 
-dx_status dx_loop_run(dx_loop *loop) {
+bool dx_loop_enter(dx_loop *loop, sigset_t *before) {
     // Writing to a socket that the peer has closed must be an error, not the end of the process. Blocked for this thread alone: the program
     // around us keeps its own way with signals.
-    sigset_t pipe_signal, before;
+    sigset_t pipe_signal;
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);
-    if (pthread_sigmask(SIG_BLOCK, &pipe_signal, &before) != 0) return DX_INTERNAL;
+    if (pthread_sigmask(SIG_BLOCK, &pipe_signal, before) != 0) return false;
     atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     atomic_store_explicit(&loop->running, true, memory_order_release);
     uv_ref((uv_handle_t *)&loop->wake);
+    return true;
+}
+
+void dx_loop_exit(dx_loop *loop, const sigset_t *before) {
+    atomic_store_explicit(&loop->running, false, memory_order_release);
+    loop->utc = 0;
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+dx_status dx_loop_run(dx_loop *loop) {
+    if (loop->borrowed) return DX_CONFLICT;
+    sigset_t before;
+    if (!dx_loop_enter(loop, &before)) return DX_INTERNAL;
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire)) uv_unref((uv_handle_t *)&loop->wake); // stopped before it ran
     do {
-        uv_update_time(&loop->uv);
-        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+        uv_update_time(loop->uv);
+        (void)uv_run(loop->uv, UV_RUN_DEFAULT);
         run_tasks(loop); // posted in the last turn; they may have started handles
-    } while (uv_loop_alive(&loop->uv) || atomic_load_explicit(&loop->posted, memory_order_acquire));
-    atomic_store_explicit(&loop->running, false, memory_order_release);
+        run_deferred(loop);
+        dx_descriptors_tell(loop);
+    } while (uv_loop_alive(loop->uv) || dx_loop_has_left(loop));
     atomic_store_explicit(&loop->stopping, false, memory_order_release);
     loop->turned = false;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    dx_loop_exit(loop, &before);
     return DX_OK;
 }
 
@@ -102,30 +157,48 @@ void dx_loop_stop(dx_loop *loop) {
 }
 
 uv_loop_t *dx_loop_uv(dx_loop *loop) {
-    return &loop->uv;
+    return loop->uv;
+}
+
+// Between turns libuv's time stands still, and of a borrowed loop nobody tells us whether it is in one.
+static bool in_turn(const dx_loop *loop) {
+    return !loop->borrowed && atomic_load_explicit(&loop->running, memory_order_relaxed);
 }
 
 dx_nanos dx_loop_now(const dx_loop *loop) {
-    return (dx_nanos)uv_now(&loop->uv) * DX_MILLISECOND;
+    return in_turn(loop) ? (dx_nanos)uv_now(loop->uv) * DX_MILLISECOND : dx_clock_monotonic();
+}
+
+uint64_t dx_loop_millis_until(const dx_loop *loop, dx_nanos after) {
+    const dx_nanos farthest = (dx_nanos)1 << 61; // some 70 years: more would overflow
+    if (after < 0) after = 0;
+    // The clock and not libuv's time, which may be old by now and lacks what is under a millisecond.
+    dx_nanos due = dx_clock_monotonic() + (after < farthest ? after : farthest);
+    uint64_t due_ms = (uint64_t)(due / DX_MILLISECOND) + (due % DX_MILLISECOND != 0), now_ms = uv_now(loop->uv);
+    return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
 static dx_nanos idle_time(const dx_loop *loop) {
-    return (dx_nanos)uv_metrics_idle_time((uv_loop_t *)(uintptr_t)&loop->uv); // takes a lock in there
+    return (dx_nanos)uv_metrics_idle_time(loop->uv); // takes a lock in there
 }
 
 dx_nanos dx_loop_busy_so_far(const dx_loop *loop, dx_nanos now) {
+    if (!loop->measured) return 0;
     dx_nanos busy = now - loop->asked - (idle_time(loop) - loop->idle);
     return busy > 0 ? busy : 0;
 }
 
 dx_nanos dx_loop_busy(dx_loop *loop) {
+    if (loop->borrowed) return 0;
     dx_nanos now = dx_clock_monotonic(), busy = dx_loop_busy_so_far(loop, now);
+    if (!loop->measured) loop->measured = uv_loop_configure(loop->uv, UV_METRICS_IDLE_TIME) == 0;
     loop->asked = now;
     loop->idle = idle_time(loop);
     return busy;
 }
 
 dx_micros_utc dx_loop_utc(dx_loop *loop) {
+    if (!in_turn(loop)) return dx_clock_utc();
     if (loop->utc == 0) loop->utc = dx_clock_utc();
     return loop->utc;
 }
@@ -149,4 +222,22 @@ dx_status dx_loop_on_turn_end(dx_loop *loop, void (*fn)(void *ctx), void *ctx) {
     loop->hook[loop->hooks].ctx = ctx;
     loop->hooks++;
     return DX_OK;
+}
+
+void dx_loop_defer(dx_loop *loop, dx_deferred *deferred) {
+    if (deferred->link) return;
+    deferred->next = NULL;
+    deferred->link = loop->deferred_end;
+    *deferred->link = deferred;
+    loop->deferred_end = &deferred->next;
+}
+
+void dx_loop_undefer(dx_loop *loop, dx_deferred *deferred) {
+    if (!deferred->link) return;
+    *deferred->link = deferred->next;
+    if (deferred->next)
+        deferred->next->link = deferred->link;
+    else
+        loop->deferred_end = deferred->link;
+    deferred->link = NULL;
 }

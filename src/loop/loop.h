@@ -10,14 +10,15 @@ typedef struct dx_loop dx_loop;
 struct uv_loop_s;
 
 dx_status dx_loop_create(dx_loop **out) DX_MUST_USE;
-// Closes every handle of the loop's own. Not while running. Takes NULL.
+// Closes every handle of the loop's own; whoever has descriptors, alarms or work on it has ended them. Not while running. Takes NULL. (A
+// borrowed loop, loop/embed.h: as dx_loop_leave without a `closed`.)
 void dx_loop_destroy(dx_loop *loop);
 // Runs until dx_loop_stop, and then until no handle is active and no task waits; timers that still run do not hold it. SIGPIPE is blocked
 // on the running thread. May be run again.
 dx_status dx_loop_run(dx_loop *loop) DX_MUST_USE;
 void dx_loop_stop(dx_loop *loop);            // any thread
 struct uv_loop_s *dx_loop_uv(dx_loop *loop); // for src/net and src/loop alone
-dx_nanos dx_loop_now(const dx_loop *loop);   // the turn's time, cached
+dx_nanos dx_loop_now(const dx_loop *loop);   // in a turn: its time, cached; between turns, and on a borrowed loop: the clock's
 dx_micros_utc dx_loop_utc(dx_loop *loop);    // likewise, the calendar's
 
 // Timers: intrusive, O(1) to start and stop, with a resolution of DX_TIMER_TICK: for timeouts, of which there may be one a connection.
@@ -41,6 +42,18 @@ struct dx_task {
 };
 void dx_loop_post(dx_loop *loop, dx_task *task);
 
+// What is to be done once behind all that a turn brings, right before the loop waits: where what was gathered is sent with one call. On the
+// loop's thread alone; it costs no wake-up. Deferring what is deferred already does nothing. What is deferred from `run` still runs in
+// the same turn, up to DX_DEFERRED_CAP a turn. Zero the struct first.
+#define DX_DEFERRED_CAP 1024
+typedef struct dx_deferred dx_deferred;
+struct dx_deferred {
+    dx_deferred *next, **link;          // the loop's; NULL link: not deferred
+    void (*run)(dx_deferred *deferred); // may free what holds it
+};
+void dx_loop_defer(dx_loop *loop, dx_deferred *deferred);
+void dx_loop_undefer(dx_loop *loop, dx_deferred *deferred); // also one that is not deferred
+
 // Work off the loop: `work` on a pool thread (may block), then `done` on the loop. Submitting fails with DX_OVERLOADED when more
 // than DX_WORK_QUEUE_CAP pieces wait in the process, or when they wait for longer than DX_WORK_WAIT_CAP.
 #define DX_WORK_QUEUE_CAP 256
@@ -55,7 +68,8 @@ struct dx_work {
 };
 dx_status dx_loop_work(dx_loop *loop, dx_work *work) DX_MUST_USE;
 
-// How long the loop has been busy since this was asked last: the time gone by, less what it waited for descriptors. On its thread.
+// How long the loop has been busy since this was asked last: the time gone by, less what it waited for descriptors. On its thread. It is
+// measured from the first time on, which gives 0: it costs a system call a wait. Not on a borrowed loop.
 dx_nanos dx_loop_busy(dx_loop *loop);
 dx_nanos dx_loop_busy_so_far(const dx_loop *loop, dx_nanos now); // the same at `now`, and the next dx_loop_busy counts it still
 

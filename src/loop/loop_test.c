@@ -251,6 +251,87 @@ static void ninth_hook_is_refused(void **state) {
     assert_int_equal(dx_loop_on_turn_end(*state, on_hook, &log), DX_OVERLOADED);
 }
 
+typedef struct later {
+    dx_deferred deferred;
+    turn_log *log;
+    int more; // how often it defers itself again
+    bool stops;
+} later;
+
+static void run_later(dx_deferred *deferred) {
+    later *l = DX_CONTAINER_OF(deferred, later, deferred);
+    note(l->log, 'd');
+    if (l->more > 0) {
+        l->more--;
+        dx_loop_defer(l->log->loop, deferred);
+    } else if (l->stops) {
+        dx_loop_stop(l->log->loop);
+    }
+}
+
+static later late;
+
+static void defer_twice(dx_task *task) {
+    note(late.log, 't');
+    dx_loop_defer(late.log->loop, &late.deferred);
+    dx_loop_defer(late.log->loop, &late.deferred);
+    (void)task;
+}
+
+static void note_hook(void *ctx) {
+    note(ctx, 'h');
+}
+
+static void deferred_runs_once_behind_tasks_and_hooks(void **state) {
+    turn_log log = {.loop = *state};
+    late = (later){{NULL, NULL, run_later}, &log, 0, true};
+    dx_task task = {NULL, defer_twice};
+    assert_int_equal(dx_loop_on_turn_end(*state, note_hook, &log), DX_OK);
+    log.loop->turned = true;
+    dx_loop_post(*state, &task);
+    assert_int_equal(dx_loop_run(*state), DX_OK);
+    assert_memory_equal(log.text, "thd", 3);
+    assert_null(memchr(log.text + 3, 'd', log.size - 3));
+}
+
+static void what_is_deferred_meanwhile_runs_in_the_same_turn_up_to_a_cap(void **state) {
+    dx_loop *loop = *state;
+    turn_log log = {.loop = loop};
+    later l = {{NULL, NULL, run_later}, &log, 2 * DX_DEFERRED_CAP + 10, true};
+    dx_loop_defer(loop, &l.deferred);
+    (void)uv_run(loop->uv, UV_RUN_NOWAIT);
+    assert_int_equal(l.more, DX_DEFERRED_CAP + 10);
+    assert_non_null(l.deferred.link);
+    assert_int_equal(dx_loop_run(loop), DX_OK); // and was woken for the rest
+    assert_int_equal(l.more, 0);
+}
+
+static void deferred_in_order_but_for_those_taken_back(void **state) {
+    dx_loop *loop = *state;
+    turn_log log[3] = {{.loop = loop}, {.loop = loop}, {.loop = loop}};
+    later l[3];
+    for (int i = 0; i < 3; i++) {
+        l[i] = (later){{NULL, NULL, run_later}, &log[i], 0, i == 1};
+        dx_loop_defer(loop, &l[i].deferred);
+    }
+    dx_loop_undefer(loop, &l[2].deferred); // the last, then one in front
+    dx_loop_undefer(loop, &l[0].deferred);
+    dx_loop_undefer(loop, &l[0].deferred);
+    dx_loop_defer(loop, &l[0].deferred);
+    assert_ptr_equal(loop->deferred, &l[1].deferred);
+    assert_ptr_equal(l[1].deferred.next, &l[0].deferred);
+    assert_int_equal(dx_loop_run(loop), DX_OK);
+    assert_int_equal(log[0].size + log[1].size, 2);
+    assert_int_equal(log[2].size, 0);
+}
+
+static void loop_is_measured_from_the_first_time_asked(void **state) {
+    assert_int_equal(dx_loop_busy_so_far(*state, dx_clock_monotonic()), 0);
+    assert_int_equal(dx_loop_busy(*state), 0);
+    dx_nanos later_on = dx_clock_monotonic() + DX_SECOND;
+    assert_in_range(dx_loop_busy_so_far(*state, later_on), DX_SECOND / 2, 10 * DX_SECOND);
+}
+
 static void loop_without_memory_is_not_made(void **state) {
     (void)state;
     dx_loop *loop = NULL;
@@ -271,6 +352,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(work_over_the_queue_cap_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(hooks_run_behind_the_io_and_the_tasks_of_a_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(ninth_hook_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(deferred_runs_once_behind_tasks_and_hooks, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_deferred_meanwhile_runs_in_the_same_turn_up_to_a_cap, setup, teardown),
+        cmocka_unit_test_setup_teardown(deferred_in_order_but_for_those_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(loop_is_measured_from_the_first_time_asked, setup, teardown),
         cmocka_unit_test(loop_without_memory_is_not_made),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

@@ -84,13 +84,18 @@ static int64_t next_tick(const dx_wheel *wheel) {
     return ahead ? wheel->tick + __builtin_ctzll(ahead) : (wheel->tick | SLOT_MASK) + 1;
 }
 
+// Between turns it is an old one, and then the wheel catches up.
+static int64_t turn_tick(const dx_loop *loop) {
+    return (dx_nanos)uv_now(loop->uv) * DX_MILLISECOND / DX_TIMER_TICK;
+}
+
 static void on_tick(uv_timer_t *ticker);
 
 static void arm(dx_loop *loop, int64_t tick) {
     dx_wheel *wheel = &loop->wheel;
     wheel->armed = tick;
     int64_t due_ms = tick * (DX_TIMER_TICK / DX_MILLISECOND);
-    int64_t now_ms = (int64_t)uv_now(&loop->uv);
+    int64_t now_ms = (int64_t)uv_now(loop->uv);
     (void)uv_timer_start(&wheel->ticker, on_tick, due_ms > now_ms ? (uint64_t)(due_ms - now_ms) : 0, 0); // fails for NULL callbacks alone
 }
 
@@ -98,7 +103,8 @@ static void on_tick(uv_timer_t *ticker) {
     dx_loop *loop = loop_of(ticker);
     dx_wheel *wheel = &loop->wheel;
     wheel->armed = INT64_MAX;
-    int64_t now = dx_loop_now(loop) / DX_TIMER_TICK;
+    loop->stirred = true;
+    int64_t now = turn_tick(loop);
     while (wheel->running > 0) {
         int64_t next = next_tick(wheel);
         if (next > now) break;
@@ -120,7 +126,7 @@ void dx_timer_start(dx_loop *loop, dx_timer *timer, dx_nanos after) {
     dx_nanos now = dx_clock_monotonic();
     timer->due = now + (after < farthest ? after : farthest);
     if (wheel->running == 0) {
-        int64_t current = dx_loop_now(loop) / DX_TIMER_TICK;
+        int64_t current = turn_tick(loop);
         if (wheel->tick <= current) wheel->tick = current + 1; // it stood still while it was empty
     }
     int64_t look = place(wheel, timer);
@@ -136,10 +142,6 @@ void dx_timer_stop(dx_loop *loop, dx_timer *timer) {
 
 void dx_wheel_init(dx_loop *loop) {
     loop->wheel.armed = INT64_MAX;
-    (void)uv_timer_init(&loop->uv, &loop->wheel.ticker);
+    (void)uv_timer_init(loop->uv, &loop->wheel.ticker);
     uv_unref((uv_handle_t *)&loop->wheel.ticker);
-}
-
-void dx_wheel_deinit(dx_loop *loop) {
-    uv_close((uv_handle_t *)&loop->wheel.ticker, NULL);
 }

@@ -149,10 +149,10 @@ static void wheel_agrees_with_a_plain_list_over_days(void **state) {
     for (int step = 0; step < 4000; step++) {
         seed = seed * 1664525u + 1013904223u;
         at += (dx_nanos)1 << (27 + (seed >> 8) % 20);
-        loop->uv.time = (uint64_t)(at / DX_MILLISECOND);
+        loop->uv->time = (uint64_t)(at / DX_MILLISECOND);
         // What the ticker would do; it is armed for this tick or an earlier one whenever a timer is due.
         if (loop->wheel.armed != INT64_MAX && loop->wheel.armed <= at / DX_TIMER_TICK) loop->wheel.ticker.timer_cb(&loop->wheel.ticker);
-        dx_nanos shown = (dx_nanos)loop->uv.time * DX_MILLISECOND;
+        dx_nanos shown = (dx_nanos)loop->uv->time * DX_MILLISECOND;
         for (int i = 0; i < COUNT; i++) {
             if (probes[i].timer.due > shown) assert_int_equal(probes[i].fired, 0);
             if (probes[i].timer.due + 2 * DX_TIMER_TICK <= shown) assert_int_equal(probes[i].fired, 1);
@@ -160,7 +160,7 @@ static void wheel_agrees_with_a_plain_list_over_days(void **state) {
         if (loop->wheel.running == 0) break;
     }
     assert_int_equal(loop->wheel.running, 0);
-    uv_update_time(&loop->uv);
+    uv_update_time(loop->uv);
 }
 
 int main(void) {

@@ -16,6 +16,7 @@ static void on_work(uv_work_t *request) {
 static void on_done(uv_work_t *request, int status) {
     (void)status; // nothing here cancels work
     dx_work *work = request->data;
+    work->loop->stirred = true;
     work->done(work);
 }
 
@@ -29,6 +30,6 @@ dx_status dx_loop_work(dx_loop *loop, dx_work *work) {
     work->loop = loop;
     work->entered = now;
     request->data = work;
-    (void)uv_queue_work(&loop->uv, request, on_work, on_done); // fails for a NULL callback alone
+    (void)uv_queue_work(loop->uv, request, on_work, on_done); // fails for a NULL callback alone
     return DX_OK;
 }

@@ -62,6 +62,7 @@ static void on_turn_end(void *ctx) {
 
 dx_status dx_overload_start(dx_overload *overload, dx_loop *loop, dx_nanos bound) {
     *overload = (dx_overload){.loop = loop, .bound = bound, .now = dx_clock_monotonic};
+    (void)dx_loop_busy(loop); // from now on
     return dx_loop_on_turn_end(loop, on_turn_end, overload);
 }
 
