@@ -423,6 +423,56 @@ static void a_presigned_url_is_that_of_the_documentation(void **state) {
     assert_int_equal(dx_sign_aws_query(&query, arena, &s3, &request, 0, DX_SIGN_AWS_EXPIRES_CAP + 1), DX_INVALID);
 }
 
+// Requests as curl 7.88.1 sent them by --aws-sigv4.
+static void curl_signs_the_same(void **state) {
+    (void)state;
+    static const struct {
+        suite_case request;
+        const char *region, *service;
+    } cases[] = {
+        {{"query", "GET", "/a/b", "a=1&b=2", "", {{0}}, "", "2ecacf1c94b8a59b5d6bf9083f1c553b3506dc9e35a81e0fd9c6cef6abf98477"},
+         "us-east-1",
+         "service"},
+        {{"body",
+          "POST",
+          "/x",
+          "",
+          "{\"a\":1}",
+          {{"content-type", "application/json"}},
+          "",
+          "1f2fa1bf4cb92bf96007754959bc419502d21ef90f32b8eb6b718c955377a767"},
+         "eu-west-1",
+         "execute-api"},
+        {{"field",
+          "GET",
+          "/bucket/key.txt",
+          "",
+          "",
+          {{"x-amz-meta-x", "a  "}},
+          "",
+          "02a3bcc64a8f0c33db9922ff82dd6e872d5977f10062223351204f0de900ca16"},
+         "us-east-1",
+         "s3"},
+    };
+    for (size_t i = 0; i < DX_COUNT_OF(cases); i++) {
+        const suite_case *c = &cases[i].request;
+        dx_sign_aws settings = suite;
+        settings.region = dx_slice_str(cases[i].region);
+        settings.service = dx_slice_str(cases[i].service);
+        dx_field items[FIELDS_CAP];
+        const dx_fields fields = fields_of(items, c->fields);
+        dx_fields out = {.items = NULL};
+        const dx_sign_request request = {.method = dx_slice_str(c->method),
+                                         .path = dx_slice_str(c->path),
+                                         .query = dx_slice_str(c->query),
+                                         .host = DX_SLICE("127.0.0.1:35859"),
+                                         .fields = &fields,
+                                         .body = dx_slice_str(c->body)};
+        assert_int_equal(dx_sign_aws_fields(&out, arena, &settings, &request, at("2026-11-29T22:56:48Z")), DX_OK);
+        assert_signature(dx_fields_find(&out, DX_SLICE("authorization")), c->signature);
+    }
+}
+
 static void a_payload_that_is_not_signed_says_so(void **state) {
     (void)state;
     dx_sign_aws settings = suite;
@@ -489,6 +539,7 @@ int main(void) {
         cmocka_unit_test(a_session_token_is_sent_and_signed),
         cmocka_unit_test(the_examples_of_s3s_documentation_are_signed_to_the_byte),
         cmocka_unit_test(a_presigned_url_is_that_of_the_documentation),
+        cmocka_unit_test(curl_signs_the_same),
         cmocka_unit_test(a_payload_that_is_not_signed_says_so),
         cmocka_unit_test(what_cannot_be_signed_is_refused),
         cmocka_unit_test(without_memory_nothing_is_signed),
