@@ -5,8 +5,16 @@
 
 #include "base/arena.h"
 
+// What kind of finding, for those who judge some less strictly than their maker.
+typedef enum dx_diag_kind {
+    DX_DIAG_ANY,
+    DX_DIAG_UNKNOWN_VALUE, // of the right type, but none of an enum's values
+    DX_DIAG_UNKNOWN_FIELD, // a member that the object's schema does not have
+} dx_diag_kind;
+
 typedef struct dx_diag {
-    dx_status status;
+    dx_status status; // DX_OK: a warning
+    dx_diag_kind kind;
     dx_slice file;       // empty: not from a file
     uint32_t line;       // from 1; 0: unknown
     uint32_t column;     // from 1, in bytes; 0: unknown

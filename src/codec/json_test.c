@@ -42,6 +42,21 @@ static dx_diag *read_bad(dx_slice text) {
     return diags->first;
 }
 
+static void numbers_can_be_kept_as_they_are_written(void **state) {
+    (void)state;
+    static const char text[] = "[1.10,-0,1e400,123456789012345678901234567890,{\"a\":1E+2}]";
+    const dx_json_options as_text = {.numbers_as_text = true};
+    yyjson_doc *doc;
+    assert_int_equal(dx_json_read(&doc, arena, dx_slice_str(text), &as_text, NULL), DX_OK);
+    assert_string_equal(yyjson_get_raw(yyjson_arr_get(yyjson_doc_get_root(doc), 2)), "1e400");
+    dx_buffer written;
+    dx_buffer_init(&written, arena, 1000);
+    dx_json_write_value(&written, yyjson_doc_get_root(doc));
+    assert_true(dx_slice_equal(dx_buffer_slice(&written), dx_slice_str(text)));
+    assert_int_equal(dx_json_read(&doc, arena, dx_slice_str("[01]"), &as_text, NULL), DX_MALFORMED); // numbers they must be
+    assert_int_equal(dx_json_read(&doc, arena, dx_slice_str(text), NULL, NULL), DX_MALFORMED);       // 1e400 is no double
+}
+
 static void errors_name_line_column_and_pointer(void **state) {
     (void)state;
     const struct {
@@ -430,6 +445,7 @@ int main(void) {
         cmocka_unit_test(strings_are_escaped_and_malformed_bytes_replaced),
         cmocka_unit_test(numbers_are_written_short_and_read_back_the_same),
         cmocka_unit_test(trees_are_written_as_they_were_read),
+        cmocka_unit_test(numbers_can_be_kept_as_they_are_written),
         cmocka_unit_test(a_full_buffer_says_so),
         cmocka_unit_test(every_failing_allocation_is_out_of_memory_and_nothing_else),
         cmocka_unit_test(a_body_larger_than_its_arena_is_out_of_memory),

@@ -66,12 +66,14 @@ static void choice_set(dx_build *build, dx_node *node, yyjson_val **all, size_t 
 // `enum` and `const` together allow what both allow.
 static void choice_add(dx_build *build, dx_node *node, yyjson_val **values, size_t count) {
     size_t kept = count;
+    bool constant = node->choice && node->choice->constant;
     if (node->choice) {
         kept = 0;
         for (size_t i = 0; i < count; i++)
             if (choice_has(node->choice, values[i])) values[kept++] = values[i];
     }
     choice_set(build, node, values, kept);
+    if (node->choice) node->choice->constant = constant;
 }
 
 void dx_compile_enum(dx_build *build, dx_node *node, yyjson_val *value) {
@@ -92,6 +94,7 @@ void dx_compile_const(dx_build *build, dx_node *node, yyjson_val *value) {
     if (!values) return;
     values[0] = value;
     choice_add(build, node, values, 1);
+    if (node->choice) node->choice->constant = true;
 }
 
 void dx_compile_multiple_of(dx_build *build, dx_node *node, yyjson_val *value) {

@@ -24,20 +24,29 @@ static bool has_finding(const dx_diags *diags, dx_slice pointer) {
     return false;
 }
 
+bool dx_explain_spares(dx_run *run, dx_diag_kind kind) {
+    if (!run->newer || kind == DX_DIAG_ANY || run->branching) return false; // of a branch nobody knows yet whether it was meant
+    if (kind == DX_DIAG_UNKNOWN_VALUE) run->newer->values++;
+    if (kind == DX_DIAG_UNKNOWN_FIELD) run->newer->fields++;
+    return run->newer->values + run->newer->fields > DX_SCHEMA_NEWER_CAP;
+}
+
 // One finding a place: the first is the nearest to the cause.
-static dx_diag *add(dx_run *run, const dx_step *step, const char *format, va_list args) {
-    if (!run->diags) return NULL;
+static dx_diag *add(dx_run *run, const dx_step *step, dx_diag_kind kind, const char *format, va_list args) {
+    if (!run->diags || dx_explain_spares(run, kind)) return NULL;
     if (run->diags->count >= run->diags->cap) return dx_diags_add(run->diags, DX_INVALID, (dx_slice){"", 0}, "%s", ""); // only counted
     dx_slice pointer = dx_step_pointer(run, step);
     if (has_finding(run->diags, pointer)) return NULL;
     dx_slice text = dx_arena_vprintf(run->diags->arena, format, args);
-    return dx_diags_add(run->diags, DX_INVALID, pointer, "%.*s", DX_SLICE_ARG(text));
+    dx_diag *diag = dx_diags_add(run->diags, DX_INVALID, pointer, "%.*s", DX_SLICE_ARG(text));
+    if (diag) diag->kind = kind;
+    return diag;
 }
 
-DX_PRINTF(3, 4) static dx_diag *add_finding(dx_run *run, const dx_step *step, const char *format, ...) {
+DX_PRINTF(4, 5) static dx_diag *add_finding(dx_run *run, const dx_step *step, dx_diag_kind kind, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    dx_diag *diag = add(run, step, format, args);
+    dx_diag *diag = add(run, step, kind, format, args);
     va_end(args);
     return diag;
 }
@@ -45,7 +54,7 @@ DX_PRINTF(3, 4) static dx_diag *add_finding(dx_run *run, const dx_step *step, co
 bool dx_explain(dx_run *run, const dx_step *step, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    (void)add(run, step, format, args);
+    (void)add(run, step, DX_DIAG_ANY, format, args);
     va_end(args);
     return false;
 }
@@ -115,6 +124,13 @@ static dx_slice quote(dx_arena *arena, yyjson_val *value) {
     return dx_arena_printf(arena, "%.*s…", (int)keep, whole.data);
 }
 
+// Whether an enum has a value of this one's type, so that this may be one that is newer than the schema. What `const` asks for is no enum.
+static bool may_be_newer(const dx_choice_rules *rules, yyjson_val *value) {
+    for (size_t i = 0; i < rules->all_count && !rules->constant; i++)
+        if (yyjson_get_type(rules->all[i]) == yyjson_get_type(value)) return true;
+    return false;
+}
+
 bool dx_explain_choice(dx_run *run, const dx_step *step, const dx_choice_rules *rules, yyjson_val *value) {
     if (!run->diags) return false;
     dx_buffer words;
@@ -124,8 +140,9 @@ bool dx_explain_choice(dx_run *run, const dx_step *step, const dx_choice_rules *
         dx_buffer_add(&words, quote(run->diags->arena, rules->all[i]));
     }
     if (rules->all_count > LIST_CAP) dx_buffer_printf(&words, " and %zu more", rules->all_count - LIST_CAP);
+    dx_diag_kind kind = may_be_newer(rules, value) ? DX_DIAG_UNKNOWN_VALUE : DX_DIAG_ANY;
     const char *start = rules->all_count > 1 ? "must be one of " : rules->all_count ? "must be " : "can have no value at all";
-    dx_diag *diag = add_finding(run, step, "%s%.*s", start, DX_SLICE_ARG(dx_buffer_slice(&words)));
+    dx_diag *diag = add_finding(run, step, kind, "%s%.*s", start, DX_SLICE_ARG(dx_buffer_slice(&words)));
     if (diag && yyjson_is_str(value) && rules->strings.count > 1)
         diag->suggestion = dx_nearest_word(dx_json_slice(value), rules->strings.items,
                                            rules->strings.count < NAMES_CAP ? rules->strings.count : NAMES_CAP);
@@ -159,7 +176,7 @@ bool dx_explain_match(dx_run *run, const dx_step *step, const dx_pattern *patter
 }
 
 bool dx_explain_unknown(dx_run *run, const dx_step *step, const dx_object_rules *rules, dx_slice name) {
-    dx_diag *diag = add_finding(run, step, DX_SCHEMA_UNKNOWN_FIELD);
+    dx_diag *diag = add_finding(run, step, DX_DIAG_UNKNOWN_FIELD, DX_SCHEMA_UNKNOWN_FIELD);
     if (diag && rules->names.count)
         diag->suggestion = dx_nearest_word(name, rules->names.items, rules->names.count < NAMES_CAP ? rules->names.count : NAMES_CAP);
     return false;

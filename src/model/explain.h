@@ -20,6 +20,9 @@ bool dx_explain_unknown(dx_run *run, const dx_step *step, const dx_object_rules 
 bool dx_explain_branches(dx_run *run, const dx_step *step, const dx_node_list *branches, yyjson_val *value);
 bool dx_explain_not(dx_run *run, const dx_step *step, const dx_node *negated);
 
+// Counts a finding of this kind, where such are counted. True when it need not be told.
+bool dx_explain_spares(dx_run *run, dx_diag_kind kind);
+
 // The pointer to a place in the instance, in the scratch arena.
 dx_slice dx_step_pointer(dx_run *run, const dx_step *step);
 

@@ -44,8 +44,10 @@ static void take_over(dx_run *run, const dx_diags *from) {
         bool known = false;
         for (const dx_diag *other = run->diags->first; other && !known; other = other->next)
             known = dx_slice_equal(other->pointer, diag->pointer);
-        dx_diag *copy = known ? NULL : dx_diags_add(run->diags, diag->status, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
-        if (copy) copy->suggestion = diag->suggestion;
+        dx_diag *copy = known || dx_explain_spares(run, diag->kind)
+                            ? NULL
+                            : dx_diags_add(run->diags, diag->status, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
+        if (copy) copy->suggestion = diag->suggestion, copy->kind = diag->kind;
     }
 }
 

@@ -102,6 +102,7 @@ typedef struct dx_choice_rules {
     size_t other_count;
     yyjson_val **all; // in the order written, for messages
     size_t all_count;
+    bool constant; // there is a `const`
 } dx_choice_rules;
 
 // A $dynamicAnchor name and every schema in the set that bears it.

@@ -145,16 +145,22 @@ static bool tells_of_limit(const dx_diags *diags) {
     return false;
 }
 
+static size_t newer_count(const dx_run *run) {
+    return run->newer ? run->newer->values + run->newer->fields : 0;
+}
+
 dx_status dx_schema_validate(const dx_schema *schema, yyjson_val *instance, dx_arena *scratch, const dx_schema_options *options,
                              dx_diags *diags) {
     dx_run run = {.scratch = scratch};
     if (!instance) return DX_INVALID;
     if (dx_run_check(&run, schema->start, instance, NULL, NULL) && !run.gave_up) return DX_OK;
     if (diags && run.status == DX_OK) {
-        run = (dx_run){.scratch = scratch, .diags = diags, .first_only = options && options->first_only};
-        size_t before = diags->count;
+        run = (dx_run){
+            .scratch = scratch, .diags = diags, .first_only = options && options->first_only, .newer = options ? options->newer : NULL};
+        if (run.newer) *run.newer = (dx_schema_newer){0};
+        size_t before = diags->count + newer_count(&run);
         bool valid = dx_run_check(&run, schema->start, instance, NULL, NULL);
-        if (run.status == DX_OK && (valid || diags->count == before || (run.gave_up && !tells_of_limit(diags))))
+        if (run.status == DX_OK && (valid || diags->count + newer_count(&run) == before || (run.gave_up && !tells_of_limit(diags))))
             dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "%s", run.gave_up ? TOO_LONG : "is not valid");
     }
     return run.status == DX_OK ? DX_INVALID : run.status;

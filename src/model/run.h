@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "model/program.h"
+#include "model/schema.h"
 
 // Where the run stands in the instance: a chain on the C stack, written out as a pointer only for a finding.
 typedef struct dx_step {
@@ -35,10 +36,11 @@ typedef struct dx_run {
     dx_diags *diags; // NULL: the verdict only
     const dx_scope *scope;
     unsigned depth;
-    unsigned branching; // unions being explained, one in the other
-    uint32_t steps;     // containers and applicators checked
-    uint32_t matches;   // patterns tried
-    dx_nanos matching;  // the thread's time when patterns began to be timed; 0: not yet
+    unsigned branching;     // unions being explained, one in the other
+    uint32_t steps;         // containers and applicators checked
+    uint32_t matches;       // patterns tried
+    dx_nanos matching;      // the thread's time when patterns began to be timed; 0: not yet
+    dx_schema_newer *newer; // see dx_schema_options
     bool first_only;
     bool gave_up;     // a limit was reached: the instance is invalid, whatever a `not` makes of it
     dx_status status; // DX_NO_MEMORY ends the run

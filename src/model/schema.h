@@ -26,8 +26,15 @@ dx_status dx_schema_compile(const dx_schema **out, dx_schema_set *set, dx_slice 
 // that is not checked. `pointer` is where `schema` stands; `scratch` gives passing memory. DX_INVALID when there was one, DX_NO_MEMORY.
 dx_status dx_schema_lint(dx_schema_set *set, dx_arena *scratch, yyjson_val *schema, dx_slice pointer, dx_diags *diags) DX_MUST_USE;
 
+// Findings of what may just be newer than the schema: those with a kind (base/diag.h).
+#define DX_SCHEMA_NEWER_CAP 20 // told where they are counted
+typedef struct dx_schema_newer {
+    size_t values, fields; // what stands below two schemas may count twice
+} dx_schema_newer;
+
 typedef struct dx_schema_options {
-    bool first_only; // stop at the first failure
+    bool first_only;        // stop at the first failure
+    dx_schema_newer *newer; // counts them, and tells of the first few only, so that they take no room from others; NULL: they are as others
 } dx_schema_options;
 
 // Runs the program. Immutable, so any number of threads may. Findings (one for each wrong field, deepest cause, with the JSON pointer into

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from servers import BINARY, ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def test_the_reference_page_is_what_the_program_says():
@@ -39,7 +39,18 @@ def test_the_handlers_that_are_shown_compile(tmp_path):
         pytest.skip("there is no compiler")
     blocks = re.findall(r"^```c\n(.*?)^```", (ROOT / "docs" / "websocket.md").read_text(), re.M | re.S)
     (tmp_path / "shown.c").write_text('#include "exchange/sse.h"\n#include "exchange/websocket.h"\n' + "\n".join(blocks))
-    words = ["cc", "-std=gnu17", "-Wall", "-Wno-unused", "-Werror", "-fsyntax-only", f"-I{ROOT / 'src'}", str(tmp_path / "shown.c")]
+    words = ["cc", "-std=gnu17", "-Wall", "-Wno-unused", "-Werror", "-fsyntax-only", f"-I{ROOT / 'src'}", f"-I{ROOT / 'include'}", str(tmp_path / "shown.c")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_bound_struct_that_is_shown_compiles_as_c99(tmp_path):
+    if not shutil.which("cc"):
+        pytest.skip("there is no compiler")
+    blocks = re.findall(r"^```c\n(.*?)^```", (ROOT / "docs" / "client" / "models.md").read_text(), re.M | re.S)
+    assert blocks
+    (tmp_path / "shown.c").write_text("\n".join(blocks))
+    words = ["cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{ROOT / 'include'}", str(tmp_path / "shown.c")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
