@@ -267,12 +267,12 @@ DX_API char *dx_response_json(const dx_response *response, const char *pointer, 
 DX_API void dx_text_free(char *text);
 
 typedef enum dx_cache_state {
-    DX_CACHE_UNUSED = 0,      /* no cache was asked */
-    DX_CACHE_MISS = 1,        /* fetched */
-    DX_CACHE_HIT = 2,         /* from a cache, fresh */
-    DX_CACHE_STALE = 3,       /* from a cache, stale, as the server or the definition allows */
-    DX_CACHE_REVALIDATED = 4, /* the server said that what the cache had is still right */
-    DX_CACHE_SHARED = 5       /* fetched once for several calls */
+    DX_CACHED_UNUSED = 0,      /* no cache was asked */
+    DX_CACHED_MISS = 1,        /* fetched */
+    DX_CACHED_HIT = 2,         /* from a cache, fresh */
+    DX_CACHED_STALE = 3,       /* from a cache, stale, as the server or the definition allows */
+    DX_CACHED_REVALIDATED = 4, /* the server said that what the cache had is still right */
+    DX_CACHED_SHARED = 5       /* fetched once for several calls */
 } dx_cache_state;
 DX_API dx_cache_state dx_response_cache(const dx_response *response);
 DX_API unsigned dx_response_attempts(const dx_response *response);                /* how often the request was sent */

@@ -48,6 +48,8 @@ static void fill_request(dx_call *call) {
     request->secure = call->endpoint->api->secure;
     request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
     call->sent_fields = bound->fields;
+    bool idempotent = call->endpoint->open ? bound->method != DX_POST && bound->method != DX_PATCH : call->endpoint->idempotent;
+    request->repeatable = idempotent || bound->keyed;
 }
 
 static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_error *error) {

@@ -2,21 +2,15 @@
 #include "client/client.h"
 #include "client/fail.h"
 
-static bool is_repeatable(const dx_call *call) {
-    return (call->endpoint->open ? call->bound.method != DX_POST && call->bound.method != DX_PATCH : call->endpoint->idempotent) ||
-           call->bound.keyed;
-}
-
+// What the error says of trying again is what the retry filter goes by.
 void dx_client_judge_retry(dx_call *call) {
     dx_error *error = &call->error;
-    const dx_retry_settings *retry = &call->settings->retry;
-    bool may = error->code == DX_ERROR_STATUS           ? dx_retry_on(retry, call->response.status)
-               : error->category == DX_CATEGORY_NETWORK ? error->code != DX_ERROR_TLS
-               : error->category == DX_CATEGORY_TIMEOUT
-                   ? true
-                   : error->code == DX_ERROR_QUEUE_FULL || error->code == DX_ERROR_LIMITED || error->code == DX_ERROR_CIRCUIT_OPEN;
-    bool sent = error->attempts > 0 && error->code != DX_ERROR_RESOLVE && error->code != DX_ERROR_CONNECT;
-    error->retryable = may && (!sent || is_repeatable(call));
+    if (error->code == DX_ERROR_NONE) return;
+    if (call->x.retry_after == 0) dx_retry_read_wait(&call->x);
+    bool waits = error->code == DX_ERROR_QUEUE_FULL || error->code == DX_ERROR_LIMITED || error->code == DX_ERROR_CIRCUIT_OPEN;
+    error->retryable = error->code != DX_ERROR_INVALID && error->code != DX_ERROR_MALFORMED &&
+                       (waits || dx_retry_may(&call->settings->retry.conf, &call->x));
+    if (call->x.retry_after > 0) error->retry_after_ms = (call->x.retry_after + DX_MILLISECOND - 1) / DX_MILLISECOND;
 }
 
 static dx_error_code check_body(dx_call *call, dx_diags *found) {

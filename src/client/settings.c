@@ -161,23 +161,20 @@ static void read_retry(dx_retry_settings *retry, yyjson_val *tree) {
     yyjson_val *from = yyjson_obj_get(tree, "retry"), *budget = yyjson_obj_get(from, "budget"),
                *key = yyjson_obj_get(from, "idempotency_key"), *item;
     size_t at, count;
-    *retry = (dx_retry_settings){.attempts = (unsigned)number(from, "attempts"),
-                                 .delay = seconds(from, "delay"),
-                                 .max_delay = seconds(from, "max_delay"),
-                                 .retry_after_cap = seconds(from, "retry_after_cap"),
-                                 .factor = yyjson_get_num(yyjson_obj_get(from, "backoff_factor")),
-                                 .jitter = flag(from, "jitter"),
-                                 .on_network = flag(from, "on_network"),
-                                 .on_timeout = flag(from, "on_timeout"),
+    *retry = (dx_retry_settings){.conf = {.attempts = (unsigned)number(from, "attempts"),
+                                          .backoff = {.delay = seconds(from, "delay"),
+                                                      .max_delay = seconds(from, "max_delay"),
+                                                      .factor = yyjson_get_num(yyjson_obj_get(from, "backoff_factor")),
+                                                      .jitter = flag(from, "jitter")},
+                                          .retry_after_cap = seconds(from, "retry_after_cap"),
+                                          .on_network = flag(from, "on_network"),
+                                          .on_timeout = flag(from, "on_timeout")},
                                  .key_header = yyjson_is_str(key)     ? dx_json_slice(key)
                                                : yyjson_get_bool(key) ? DX_SLICE("Idempotency-Key")
                                                                       : (dx_slice){0},
                                  .budget_ratio = yyjson_get_num(yyjson_obj_get(budget, "ratio")),
                                  .budget_reserve = (unsigned)number(budget, "reserve")};
-    yyjson_arr_foreach(yyjson_obj_get(from, "on_status"), at, count, item) {
-        uint64_t bit = yyjson_get_uint(item) - 400;
-        if (bit < 256) retry->on_status[bit / 64] |= (uint64_t)1 << (bit % 64);
-    }
+    yyjson_arr_foreach(yyjson_obj_get(from, "on_status"), at, count, item) dx_retry_add_status(&retry->conf, (int)yyjson_get_uint(item));
 }
 
 static dx_status read_headers(dx_settings *s, dx_arena *arena, dx_slice at, dx_diags *diags) {

@@ -6,6 +6,7 @@
 #include "codec/http.h"
 #include "codec/json.h"
 #include "exchange/chain.h"
+#include "policy/retry.h"
 
 // What a transport is told. A serial number stands for the whole of it: equal numbers, equal settings.
 typedef struct dx_wire_settings {
@@ -23,12 +24,8 @@ typedef struct dx_wire_settings {
 } dx_wire_settings;
 
 typedef struct dx_retry_settings {
-    unsigned attempts;
-    dx_nanos delay, max_delay, retry_after_cap;
-    double factor;
-    bool jitter, on_network, on_timeout;
-    uint64_t on_status[4]; // a bit a status, from 400 on
-    dx_slice key_header;   // of the Idempotency-Key to make; empty: none
+    dx_retry_conf conf;
+    dx_slice key_header; // of the Idempotency-Key to make; empty: none
     double budget_ratio;
     unsigned budget_reserve;
 } dx_retry_settings;
@@ -44,8 +41,6 @@ typedef struct dx_log_settings {
     size_t body_cap;
     yyjson_val *redact;
 } dx_log_settings;
-
-typedef enum dx_case { DX_CASE_AS_IS, DX_CASE_CAMEL, DX_CASE_SNAKE } dx_case;
 
 typedef struct dx_settings {
     yyjson_val *tree; // merged, whole
@@ -71,9 +66,5 @@ dx_status dx_settings_make(const dx_settings **out, const dx_settings_maker *mak
                            yyjson_val *above, dx_slice at, dx_diags *diags) DX_MUST_USE;
 // Whether a member of an API or endpoint is one of the layered settings.
 bool dx_settings_has(const dx_settings_maker *maker, dx_slice name);
-
-static inline bool dx_retry_on(const dx_retry_settings *retry, int status) {
-    return status >= 400 && status < 656 && (retry->on_status[(status - 400) / 64] >> ((status - 400) % 64) & 1);
-}
 
 #endif

@@ -46,7 +46,8 @@ typedef struct dx_exchange_request {
     dx_slice certificate_fingerprint; // its SHA-256, lower hex
     // of a request that goes out
     dx_slice authority; // who is asked: "api.example.com" or "api.example.com:8443"
-    bool once;          // its body can't be sent again
+    bool once;          // its body can't be read again
+    bool repeatable;    // sending it twice is as good as once: its method is idempotent, or it has an Idempotency-Key
 } dx_exchange_request;
 
 // --- bodies as streams -----------------------------------------------------------------------------------------------------
@@ -186,6 +187,7 @@ struct dx_exchange {
     dx_error_code failure;          // why there is no answer of the peer's; response.status is then dx_error_http of it
     dx_slice failure_detail;        // for the caller, in the arena
     dx_phase phase;                 // where it is
+    dx_nanos retry_after;           // the wait that server, limiter or breaker asks for; 0: none
     uint16_t attempt;               // how often it has been sent
     dx_nanos phase_since;           // monotonic
     dx_nanos spent[DX_PHASE_COUNT]; // in phases that are over
