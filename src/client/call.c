@@ -65,7 +65,7 @@ static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_erro
         status = dx_settings_make(&call->settings, call->apis->maker, call->arena, asked->endpoint->settings, yyjson_doc_get_root(document),
                                   (dx_slice){"", 0}, &found);
     if (status == DX_OK)
-        status = dx_client_build_chain(call->client, call->endpoint->api, (dx_settings *)(uintptr_t)call->settings, call->arena, &found);
+        status = dx_client_build_chain(call->client, call->endpoint, (dx_settings *)(uintptr_t)call->settings, call->arena, &found);
     if (status == DX_OK) return DX_ERROR_NONE;
     return found.first ? dx_fail_diags(error, DX_ERROR_ARGUMENT, &found) : no_memory(error);
 }

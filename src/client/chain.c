@@ -1,44 +1,78 @@
 // The chains of a definition: which filters stand before a request, in which order. It is the same for all, so that what wraps what can be
-// known.
+// known (docs/client/overview.md tells it).
 #include "client/client.h"
+#include "client/policies.h"
 #include "client/redirect.h"
 
 enum { FILTERS_CAP = 16 };
 
-typedef struct chain_list {
+typedef struct chain_maker {
+    dx_client *client;
+    const dx_api *api;
+    dx_settings *settings;
+    dx_slice name; // whose limits these are
+    dx_arena *arena;
+    dx_diags *diags;
     dx_filter filters[FILTERS_CAP];
     uint16_t count;
-} chain_list;
+} chain_maker;
 
-static void add(chain_list *list, const dx_filter_ops *ops, const void *conf) {
-    list->filters[list->count++] = (dx_filter){ops, conf};
+static void add(chain_maker *m, const dx_filter_ops *ops, const void *conf) {
+    m->filters[m->count++] = (dx_filter){ops, conf};
 }
 
-static void release_auth(void *ctx) {
-    dx_auth_release(ctx);
-}
-
-static dx_status add_auth(chain_list *list, const dx_api *api, const dx_settings *settings, dx_arena *arena, dx_diags *diags) {
-    dx_auth *auth;
-    if (!settings->auth) return DX_OK;
-    dx_status status = dx_auth_create(&auth, settings->auth, api->name, dx_json_pointer_join(arena, api->pointer, DX_SLICE("auth")), diags);
+static dx_status add_retry(chain_maker *m) {
+    dx_retry_budget *budget;
+    dx_status status = dx_policy_budget(&budget, m->client, m->settings, m->api->name, m->arena);
     if (status != DX_OK) return status;
-    status = dx_arena_defer(arena, release_auth, auth);
-    if (status == DX_OK) add(list, &dx_auth_filter, auth);
+    m->settings->retry.conf.budget = budget;
+    add(m, &dx_retry_filter, &m->settings->retry.conf);
+    return DX_OK;
+}
+
+static dx_status add_breaker(chain_maker *m) {
+    dx_breaker *breaker;
+    dx_status status = dx_policy_breaker(&breaker, m->client, m->settings, m->api->name, m->arena, m->diags);
+    if (status == DX_OK && breaker) add(m, &dx_breaker_filter, breaker);
     return status;
 }
 
-dx_status dx_client_build_chain(dx_client *client, const dx_api *api, dx_settings *settings, dx_arena *arena, dx_diags *diags) {
-    chain_list list = {.count = 0};
-    (void)client;
+static dx_status add_limit(chain_maker *m) {
+    dx_limit_conf *conf;
+    bool own = m->settings->own_limit || dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
+    dx_status status = dx_policy_limit(&conf, m->client, m->settings, own ? m->name : m->api->name, m->arena, m->diags);
+    if (status == DX_OK && conf) add(m, &dx_limit_filter, conf);
+    return status;
+}
+
+static dx_status add_auth(chain_maker *m) {
+    dx_auth *auth;
+    dx_slice at = dx_json_pointer_join(m->arena, m->api->pointer, DX_SLICE("auth"));
+    dx_status status = dx_policy_auth(&auth, m->client, m->settings, m->api->name, at, m->arena, m->diags);
+    m->settings->identity = auth;
+    if (status == DX_OK && auth) add(m, &dx_auth_filter, auth);
+    return status;
+}
+
+// Outermost first: what is tried again is everything below it; what waits, waits for each attempt; the credential is put on last.
+static dx_status add_all(chain_maker *m) {
+    dx_status status = add_retry(m);
+    if (status == DX_OK) status = add_breaker(m);
+    if (status == DX_OK) status = add_limit(m);
+    if (status == DX_OK) status = add_auth(m);
+    if (status == DX_OK) add(m, &dx_redirect_follow_filter, NULL);
+    return status;
+}
+
+dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena, dx_diags *diags) {
     if (settings->chain.handler) return DX_OK;
-    dx_status status = add_auth(&list, api, settings, arena, diags);
+    chain_maker m = {.client = client, .api = endpoint->api, .settings = settings, .name = endpoint->full, .arena = arena, .diags = diags};
+    dx_status status = add_all(&m);
     if (status != DX_OK) return status;
-    add(&list, &dx_redirect_follow_filter, NULL);
-    dx_filter *filters = DX_ARENA_ARRAY(arena, dx_filter, list.count);
+    dx_filter *filters = DX_ARENA_ARRAY(arena, dx_filter, m.count);
     if (!filters) return DX_NO_MEMORY;
-    memcpy(filters, list.filters, list.count * sizeof *filters);
-    settings->chain = (dx_chain){filters, list.count, dx_call_send, NULL};
+    memcpy(filters, m.filters, m.count * sizeof *filters);
+    settings->chain = (dx_chain){filters, m.count, dx_call_send, NULL};
     return DX_OK;
 }
 
@@ -47,9 +81,10 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
     dx_status result = DX_OK;
     for (size_t i = 0; (entry = dx_map_next(&apis->apis, &i));) {
         dx_api *api = entry->value;
-        dx_status status = dx_client_build_chain(client, api, (dx_settings *)(uintptr_t)api->settings, apis->arena, diags);
+        dx_status status = dx_client_build_chain(client, &api->plain, (dx_settings *)(uintptr_t)api->settings, apis->arena, diags);
         for (size_t j = 0; j < api->endpoint_count && status != DX_NO_MEMORY; j++) {
-            dx_status own = dx_client_build_chain(client, api, (dx_settings *)(uintptr_t)api->endpoints[j]->settings, apis->arena, diags);
+            const dx_endpoint *endpoint = api->endpoints[j];
+            dx_status own = dx_client_build_chain(client, endpoint, (dx_settings *)(uintptr_t)endpoint->settings, apis->arena, diags);
             if (own != DX_OK) status = own;
         }
         if (status == DX_NO_MEMORY) return status;

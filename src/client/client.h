@@ -35,7 +35,8 @@ dx_apis *dx_client_apis(dx_client *client);
 dx_status dx_client_check_layer(dx_client *client, dx_arena *arena, yyjson_val *layer, dx_diags *diags) DX_MUST_USE;
 
 // --- chain.c: the filters of settings, in the order that docs/client/overview.md tells.
-dx_status dx_client_build_chain(dx_client *client, const dx_api *api, dx_settings *settings, dx_arena *arena, dx_diags *diags) DX_MUST_USE;
+dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena,
+                                dx_diags *diags) DX_MUST_USE;
 dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *diags) DX_MUST_USE; // of all endpoints
 
 // --- judge.c: what an answer means, once it is here

@@ -233,6 +233,7 @@ dx_status dx_settings_make(const dx_settings **out, const dx_settings_maker *mak
     dx_settings *made = DX_ARENA_NEW(arena, dx_settings);
     if (!made) return DX_NO_MEMORY;
     made->tree = lay_over(maker, arena, below ? below->tree : maker->innermost, above);
+    made->chain = (dx_chain){0};
     made->own_limit = yyjson_is_obj(yyjson_obj_get(above, "rate_limit"));
     if (!made->tree) return DX_NO_MEMORY;
     *out = made;

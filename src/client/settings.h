@@ -53,8 +53,9 @@ typedef struct dx_settings {
     dx_redirect_settings redirect;
     dx_log_settings log;
     yyjson_val *auth, *breaker, *hedge, *rate_limit, *cache, *sanitize, *filter_output, *middleware; // NULL: none
-    bool own_limit; // the layer that these settings were made for has a rate_limit itself
-    dx_chain chain; // built by chain.c
+    bool own_limit;                 // the layer that these settings were made for has a rate_limit itself
+    dx_chain chain;                 // built by chain.c
+    const struct dx_auth *identity; // likewise: who calls; NULL: nobody
 } dx_settings;
 
 typedef struct dx_settings_maker dx_settings_maker;

@@ -50,7 +50,12 @@ static void good_times_save_up_no_more_than_its_capacity(void **state) {
     dx_retry_budget budget;
     made(&budget);
     for (int i = 0; i < 100000; i++) dx_retry_budget_deposit(&budget);
+    assert_true(dx_retry_budget_withdraw(&budget, T0));
+    for (int i = 0; i < 4; i++) dx_retry_budget_deposit(&budget); // 99.8
     dx_retry_budget_refund(&budget);
+    dx_retry_budget_stats stats;
+    dx_retry_budget_stats_read(&budget, &stats, T0);
+    assert_int_equal(stats.thousandths, 100000);
     assert_int_equal(withdrawals(&budget, T0), 100);
 }
 

@@ -1,0 +1,180 @@
+#include "client/policies.h"
+
+#include <math.h>
+
+#include "base/memory.h"
+
+// --- keeping -----------------------------------------------------------------------------------------------------------------------
+
+typedef struct hold {
+    dx_client *client;
+    dx_kept *kept;
+} hold;
+
+static void let_go(void *ctx) {
+    hold *held = ctx;
+    pthread_mutex_lock(&held->client->lock);
+    dx_upstream_release(&held->client->upstreams, held->kept);
+    pthread_mutex_unlock(&held->client->lock);
+}
+
+// The kept thing of this kind, name and settings.
+static dx_status keep(void **out, dx_client *client, dx_arena *arena, const char *kind, dx_slice name, yyjson_val *settings,
+                      void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object)) {
+    dx_buffer key;
+    hold *held = DX_ARENA_NEW(arena, hold);
+    dx_buffer_init(&key, arena, (size_t)1 << 20);
+    dx_buffer_printf(&key, "%s\n%.*s\n", kind, DX_SLICE_ARG(name));
+    dx_json_write_value(&key, settings);
+    *out = NULL;
+    if (!held || dx_buffer_status(&key) != DX_OK) return DX_NO_MEMORY;
+    held->client = client;
+    pthread_mutex_lock(&client->lock);
+    *out = dx_upstream_keep(&client->upstreams, dx_buffer_slice(&key), make, ctx, destroy, &held->kept);
+    pthread_mutex_unlock(&client->lock);
+    return *out ? dx_arena_defer(arena, let_go, held) : DX_NO_MEMORY;
+}
+
+// --- retry budgets -----------------------------------------------------------------------------------------------------------------
+
+static void *make_budget(void *ctx) {
+    const dx_settings *settings = ctx;
+    dx_retry_budget_options options = DX_RETRY_BUDGET_INIT;
+    options.reserve =
+        settings->retry.budget_reserve < DX_RETRY_BUDGET_TOKENS_CAP ? settings->retry.budget_reserve : DX_RETRY_BUDGET_TOKENS_CAP;
+    options.deposit = (uint32_t)fmin(1000, settings->retry.budget_ratio * 1000);
+    options.capacity = options.reserve > 100 ? options.reserve : 100;
+    dx_retry_budget *budget = dx_memory_zalloc(1, sizeof *budget);
+    if (budget && dx_retry_budget_init(budget, &options, dx_clock_monotonic()) == DX_OK) return budget;
+    dx_memory_free(budget);
+    return NULL;
+}
+
+dx_status dx_policy_budget(dx_retry_budget **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena) {
+    yyjson_val *budget = yyjson_obj_get(yyjson_obj_get(settings->tree, "retry"), "budget");
+    return keep((void **)out, client, arena, "budget", name, budget, make_budget, (void *)(uintptr_t)settings, dx_memory_free);
+}
+
+// --- breakers ----------------------------------------------------------------------------------------------------------------------
+
+static dx_nanos seconds(yyjson_val *object, const char *name) {
+    return (dx_nanos)(yyjson_get_num(yyjson_obj_get(object, name)) * (double)DX_SECOND);
+}
+
+static uint32_t count(yyjson_val *object, const char *name) {
+    return (uint32_t)yyjson_get_uint(yyjson_obj_get(object, name));
+}
+
+static void *make_breaker(void *ctx) {
+    yyjson_val *settings = ctx;
+    dx_breaker_options options = DX_BREAKER_OPTIONS_INIT;
+    dx_breaker *breaker;
+    options.window = seconds(settings, "window");
+    options.min_calls = count(settings, "min_calls");
+    options.failure_thousandths = (uint32_t)fmax(1, yyjson_get_num(yyjson_obj_get(settings, "failure_ratio")) * 1000);
+    options.open_for = seconds(settings, "open_time");
+    options.open_max = options.open_for > 60 * DX_SECOND ? options.open_for : 60 * DX_SECOND;
+    options.probes = count(settings, "probes");
+    return dx_breaker_create(&breaker, &options) == DX_OK ? breaker : NULL;
+}
+
+static void destroy_breaker(void *breaker) {
+    dx_breaker_destroy(breaker);
+}
+
+dx_status dx_policy_breaker(dx_breaker **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
+                            dx_diags *diags) {
+    *out = NULL;
+    if (!settings->breaker) return DX_OK;
+    if (seconds(settings->breaker, "window") <= 0 || seconds(settings->breaker, "open_time") <= 0) {
+        (void)dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "breaker: window and open_time must be over 0 seconds");
+        return DX_INVALID;
+    }
+    return keep((void **)out, client, arena, "breaker", name, settings->breaker, make_breaker, settings->breaker, destroy_breaker);
+}
+
+// --- limits ------------------------------------------------------------------------------------------------------------------------
+
+// max_requests may be a fraction ("0.5 in a second"): the window is stretched then, until it has whole ones.
+static bool read_limit(yyjson_val *settings, dx_limit_options *options) {
+    double requests = yyjson_get_num(yyjson_obj_get(settings, "max_requests")),
+           window = yyjson_get_num(yyjson_obj_get(settings, "time_window")), burst = yyjson_get_num(yyjson_obj_get(settings, "burst")),
+           whole = floor(requests);
+    *options = (dx_limit_options)DX_LIMIT_OPTIONS_INIT;
+    if (requests < 1) whole = 1;
+    options->max_requests = (uint32_t)whole;
+    options->window = (dx_nanos)(window * (whole / requests) * (double)DX_SECOND);
+    options->burst = burst >= 1 ? (uint32_t)burst : 0;
+    options->queue = count(settings, "max_waiting") < DX_LIMIT_QUEUE_CAP ? count(settings, "max_waiting") : DX_LIMIT_QUEUE_CAP;
+    options->reserve_thousandths = (uint32_t)(yyjson_get_num(yyjson_obj_get(settings, "reserve")) * 1000);
+    return requests > 0 && options->window > 0;
+}
+
+static void *make_limit(void *ctx) {
+    dx_limit *limit;
+    return dx_limit_create(&limit, ctx) == DX_OK ? limit : NULL;
+}
+
+static void release_limit(void *limit) {
+    dx_limit_release(limit);
+}
+
+static void *make_limits(void *ctx) {
+    dx_limits *limits;
+    (void)ctx;
+    return dx_limits_create(&limits, 65536) == DX_OK ? limits : NULL;
+}
+
+static void destroy_limits(void *limits) {
+    dx_limits_destroy(limits);
+}
+
+dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
+                          dx_diags *diags) {
+    yyjson_val *from = settings->rate_limit;
+    *out = NULL;
+    if (!from || !yyjson_obj_get(from, "max_requests")) return DX_OK;
+    dx_limit_conf *conf = DX_ARENA_NEW(arena, dx_limit_conf);
+    if (!conf) return DX_NO_MEMORY;
+    dx_limit *trial;
+    if (!read_limit(from, &conf->options) || dx_limit_create(&trial, &conf->options) == DX_INVALID) {
+        (void)dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "rate_limit: max_requests, time_window and burst do not go together");
+        return DX_INVALID;
+    }
+    dx_limit_release(trial);
+    conf->max_wait = seconds(from, "max_wait");
+    conf->adaptive = yyjson_get_bool(yyjson_obj_get(from, "adaptive"));
+    *out = conf;
+    if (dx_slice_equal(dx_json_member_slice(from, "per"), DX_SLICE("credential")))
+        return keep((void **)&conf->by_credential, client, arena, "limits", name, from, make_limits, NULL, destroy_limits);
+    return keep((void **)&conf->limit, client, arena, "limit", name, from, make_limit, &conf->options, release_limit);
+}
+
+// --- auth --------------------------------------------------------------------------------------------------------------------------
+
+typedef struct auth_ask {
+    yyjson_val *settings;
+    dx_slice name, at;
+    dx_diags *diags;
+    dx_status status;
+} auth_ask;
+
+static void *make_auth(void *ctx) {
+    auth_ask *ask = ctx;
+    dx_auth *auth;
+    ask->status = dx_auth_create(&auth, ask->settings, ask->name, ask->at, ask->diags);
+    return ask->status == DX_OK ? auth : NULL;
+}
+
+static void release_auth(void *auth) {
+    dx_auth_release(auth);
+}
+
+dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_slice at, dx_arena *arena,
+                         dx_diags *diags) {
+    auth_ask ask = {settings->auth, name, at, diags, DX_OK};
+    *out = NULL;
+    if (!settings->auth) return DX_OK;
+    dx_status status = keep((void **)out, client, arena, "auth", name, settings->auth, make_auth, &ask, release_auth);
+    return ask.status != DX_OK ? ask.status : status;
+}

@@ -1,0 +1,21 @@
+// What the policies of an API are made of: limits, budgets, breakers, auth handlers. They outlive a snapshot of the definition (a reload
+// must not fill a bucket again), and are shared by all settings that come out the same.
+#ifndef DX_CLIENT_POLICIES_H
+#define DX_CLIENT_POLICIES_H
+
+#include "client/client.h"
+#include "policy/breaker_filter.h"
+#include "policy/limit_filter.h"
+
+// Each finds or makes the thing that the settings ask for and holds it for as long as the arena lives; NULL with DX_OK: they ask for none.
+// `name`: what it is kept under, an API's or an endpoint's. Findings go to `diags`.
+dx_status dx_policy_budget(dx_retry_budget **out, dx_client *client, const dx_settings *settings, dx_slice name,
+                           dx_arena *arena) DX_MUST_USE;
+dx_status dx_policy_breaker(dx_breaker **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
+                            dx_diags *diags) DX_MUST_USE;
+dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
+                          dx_diags *diags) DX_MUST_USE;
+dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_slice at, dx_arena *arena,
+                         dx_diags *diags) DX_MUST_USE;
+
+#endif
