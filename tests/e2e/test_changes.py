@@ -181,6 +181,7 @@ def test_the_route_answers_as_http_wants(serve):
     problem(client.get("/api/v1/items/changes", headers={"Last-Event-ID": "garbage"}), 422)
     head = client.head("/api/v1/items/changes")
     assert head.status_code == 200 and head.headers["content-type"] == "text/event-stream"
+    assert "content-length" not in head.headers and head.headers["cache-control"] == "no-store"  # what GET says, and GET has no length
     options = client.options("/api/v1/items/changes")
     assert options.status_code == 204 and "GET" in options.headers["allow"]
     problem(client.post("/api/v1/items/changes", json={}), 405)
