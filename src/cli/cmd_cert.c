@@ -113,7 +113,17 @@ static int write_files(const cert *c, dx_slice certificate, dx_slice key) {
     return result;
 }
 
+// A host that the certificate is for, as it stands in a URL.
+static const char *host_of(const cert *c) {
+    for (size_t i = 0; i < c->count; i++) {
+        if (strchr(c->words[i], ':')) return dx_arena_printf(c->arena, "[%s]", c->words[i]).data;
+        if (c->words[i][0] != '*') return c->words[i];
+    }
+    return "localhost";
+}
+
 static int tell(const cert *c) {
+    const char *host = host_of(c);
     dx_buffer text;
     dx_buffer_init(&text, c->arena, PEM_CAP);
     dx_buffer_printf(&text, "Wrote %s and %s (keep the key to yourself).\nThe definition takes them so:\n\n", c->certificate_path.data,
@@ -123,9 +133,9 @@ static int tell(const cert *c) {
     dx_json_write_string(&text, c->certificate_path);
     DX_BUFFER_LIT(&text, ", \"key\": ");
     dx_json_write_string(&text, c->key_path);
-    dx_buffer_printf(&text, "}]}\n  }\n\nNobody trusts it but who is told to: curl --cacert %s https://localhost:8443/\n",
-                     c->certificate_path.data);
-    return dx_buffer_status(&text) == DX_OK ? dx_print_output(dx_buffer_slice(&text)) : failed("out of memory");
+    dx_buffer_printf(&text, "}]}\n  }\n\nNobody trusts it but who is told to: curl --cacert %s https://%s:8443/\n",
+                     c->certificate_path.data, host ? host : "");
+    return host && dx_buffer_status(&text) == DX_OK ? dx_print_output(dx_buffer_slice(&text)) : failed("out of memory");
 }
 
 static int place_files(cert *c) {

@@ -1,6 +1,7 @@
 // Completing a definition by its schema: a member that is missing gets its `default`, on all levels, and a string that is exactly one
 // variable becomes the number or boolean that the schema asks for. Defaults come from `properties`, `additionalProperties`, `items`,
-// `allOf` and local references; alternatives (anyOf, oneOf, if) give none, as it is open which of them is meant.
+// `allOf` and local references; alternatives (anyOf, oneOf, if) give none, as it is open which of them is meant. What is absent and has no
+// default of its own stays absent, whatever defaults it would have inside: a section may turn something on by being there.
 #include "codec/text.h"
 #include "config/parts.h"
 
@@ -150,41 +151,9 @@ static void complete(completion *c, yyjson_mut_val *value, yyjson_val *schema) {
     c->depth--;
 }
 
-// A section that is not given but has defaults inside reads as they are.
-static bool has_defaults(yyjson_val *schema) {
-    size_t index, count;
-    yyjson_val *key, *inner;
-    yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), index, count, key, inner) {
-        if (yyjson_obj_get(inner, "default")) return true;
-    }
-    return false;
-}
-
-static bool is_required(yyjson_val *schema, dx_slice name) {
-    size_t index, count;
-    yyjson_val *item;
-    yyjson_arr_foreach(yyjson_obj_get(schema, "required"), index, count, item) {
-        if (dx_slice_equal(dx_json_slice(item), name)) return true;
-    }
-    return false;
-}
-
-static void add_sections(completion *c, yyjson_mut_val *root) {
-    size_t index, count;
-    yyjson_val *key, *section;
-    yyjson_obj_foreach(yyjson_obj_get(c->definition->schema, "properties"), index, count, key, section) {
-        dx_slice name = dx_json_slice(key);
-        if (member(root, name) || is_required(c->definition->schema, name) || yyjson_obj_get(section, "default")) continue;
-        if (!has_defaults(section)) continue;
-        yyjson_mut_val *empty = yyjson_mut_obj(c->out), *copy = yyjson_mut_strn(c->out, name.data, name.size);
-        if (!empty || !copy || !yyjson_mut_obj_add(root, copy, empty)) c->status = DX_NO_MEMORY;
-    }
-}
-
 dx_status dx_definition_complete(dx_definition *definition) {
     completion c = {.definition = definition, .out = definition->building};
     dx_buffer_init(&c.at, definition->work, DX_DEFINITION_BYTES_CAP);
-    if (yyjson_mut_is_obj(definition->built)) add_sections(&c, definition->built);
     complete(&c, definition->built, definition->schema);
     return c.status == DX_OK && dx_buffer_status(&c.at) != DX_OK ? DX_NO_MEMORY : c.status;
 }

@@ -14,7 +14,7 @@
 typedef struct dx_section {
     const char *name;   // "resources"
     const char *schema; // JSON Schema 2020-12 of the section's value, as text; every property has a "description"
-    bool required;      // else an absent section reads as the defaults of {} (when the schema has them), or is absent
+    bool required;      // else an absent section reads as its schema's own `default`, completed, or is absent
 } dx_section;
 
 extern const dx_section dx_models_section; // "models": of both ends

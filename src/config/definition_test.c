@@ -152,6 +152,22 @@ static void test_defaults_are_filled_in_on_all_levels(void **state) {
     assert_null(dx_definition_section(definition, "resources"));
 }
 
+// What a section turns on by being there must not be turned on by the defaults of its settings.
+static void test_a_section_without_a_default_of_its_own_stays_absent(void **state) {
+    (void)state;
+    static const dx_section accounts = {"accounts",
+                                        "{\"type\":\"object\",\"properties\":{\"ttl\":{\"type\":\"string\",\"default\":\"15m\"}}}", false};
+    static const dx_section *const both[] = {&server, &accounts};
+    const char *const texts[] = {"{}", "{'accounts':{}}"};
+    for (size_t i = 0; i < DX_COUNT_OF(texts); i++) {
+        file("api.json", texts[i]);
+        dx_definition_destroy(definition);
+        dx_diags_init(&diags, arena);
+        expect_ok(dx_definition_load(&definition, path_of("api.json"), both, DX_COUNT_OF(both), NULL, &diags));
+        expect_at("/accounts", i ? "{'ttl':'15m'}" : "");
+    }
+}
+
 static void test_models_are_left_alone(void **state) {
     (void)state;
     const char *model = "{'type':'object','properties':{'a':{'default':1},'$ref':{'type':'string'},'b':{'$ref':'#/models/Item'}},"
@@ -462,6 +478,7 @@ static void test_durations_and_sizes_are_one_number_with_one_unit(void **state) 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_defaults_are_filled_in_on_all_levels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_section_without_a_default_of_its_own_stays_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_models_are_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_variables_are_put_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_came_from_a_variable_is_secret, setup, teardown),

@@ -3,8 +3,26 @@
 
 #include <unistd.h>
 
+#include "config/plan.h"
 #include "files/parts.h"
 
+#define FOUND "what is found there changes"
+
+static const dx_plan_rule plan_rules[] = {
+    {"/files", DX_PLAN_REMOVED, DX_PLAN_ONLINE, true, "nothing is served from folders any more; the files stay"},
+    {"/files/*", DX_PLAN_REMOVED, DX_PLAN_ONLINE, true, "its paths are gone; the files stay"},
+    {"/files/*/access/**", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "others may read"},
+    {"/files/*/upload", DX_PLAN_REMOVED, DX_PLAN_ONLINE, true, "nobody may write there any more"},
+    {"/files/*/upload/access/**", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "others may write"},
+    {"/files/*/upload/cap", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "over a lower bound, what was taken is refused"},
+    {"/files/*/upload/replace", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "whether files may be replaced or deleted changes"},
+    {"/files/*/folder", DX_PLAN_ANY, DX_PLAN_ONLINE, true, FOUND},
+    {"/files/*/index", DX_PLAN_ANY, DX_PLAN_ONLINE, true, FOUND},
+    {"/files/*/fallback", DX_PLAN_ANY, DX_PLAN_ONLINE, true, FOUND},
+    {"/files/*/symlinks", DX_PLAN_ANY, DX_PLAN_ONLINE, true, FOUND},
+    {"/files/*/hidden", DX_PLAN_ANY, DX_PLAN_ONLINE, true, FOUND},
+    {NULL, 0, 0, false, NULL},
+};
 static const dx_section *const sections[] = {&dx_files_section, NULL};
 
 static void close_folders(dx_files *files) {
@@ -89,4 +107,4 @@ static void stop(void *state) {
     if (state) close_folders(state);
 }
 
-const dx_feature dx_files_feature = {.name = "files", .sections = sections, .load = load, .build = build, .stop = stop};
+const dx_feature dx_files_feature = {.name = "files", .sections = sections, .plan = plan_rules, .load = load, .build = build, .stop = stop};

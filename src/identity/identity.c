@@ -14,7 +14,7 @@ static const dx_plan_rule plan_rules[] = {
     {"/identity/signing/**", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
     {"/identity/issuer", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
     {"/identity/audience", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "tokens that were given out are void"},
-    {"/identity/registration", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "who may make an account changes"},
+    {"/identity/registration/**", DX_PLAN_ANY, DX_PLAN_ONLINE, true, "who may make an account changes"},
     {NULL, 0, 0, false, NULL},
 };
 static const dx_section *const sections[] = {&dx_identity_section, NULL};

@@ -53,11 +53,12 @@ static dx_status subscriber_read(dx_subscriber *s, dx_exchange *x, dx_resource_c
     return conditions_keep(s, x->arena, &view) ? DX_OK : DX_NO_MEMORY;
 }
 
+// A stream that is closed before its first event: the head that GET gets, and no seat taken.
 static dx_verdict answer_head(dx_exchange *x) {
-    dx_exchange_empty(x, 200);
-    dx_exchange_field(x, DX_SLICE("Content-Type"), DX_SLICE("text/event-stream"));
-    dx_exchange_field(x, DX_SLICE("Cache-Control"), DX_SLICE("no-store"));
-    return DX_ANSWER;
+    static const dx_sse_ops nothing = {NULL, NULL, NULL};
+    dx_sse_options options = DX_SSE_OPTIONS_INIT;
+    options.compress = true;
+    return dx_sse_open(x, &options, &nothing, NULL);
 }
 
 static dx_verdict take_seat(const dx_rest *rest, dx_feed *feed, dx_subscriber *s, dx_exchange *x) {

@@ -41,6 +41,7 @@ def test_names_days_and_folder_are_as_asked_and_the_definition_is_told(tmp_path)
     checked = subprocess.run([BINARY, "check", str(definition)], capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "expires in" in checked.stderr  # within 14 days
+    assert "https://shop.localhost:8443/" in done.stdout  # a name that it is for
 
 
 def test_what_is_there_is_left_alone_but_by_force(tmp_path):

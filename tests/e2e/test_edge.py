@@ -58,7 +58,7 @@ def edge(tmp_path):
         for name, content in (files or {}).items():
             (folder / name).write_bytes(content)
         settings = {"listen": list(listen), "store": "sqlite::memory:", "workers": 2, **server}
-        definition = {"models": {"Item": ITEM}, "resources": {"items": {"model": "Item", "access": OPEN},
+        definition = {"models": {"Item": ITEM}, "identity": {}, "resources": {"items": {"model": "Item", "access": OPEN},
                                                               "notes": {"model": "Item", "owner": True}}, "server": settings}
         servers.append(EdgeServer(folder, definition, *options))
         return servers[-1]

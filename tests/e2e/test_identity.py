@@ -30,6 +30,13 @@ def users(server, *words, password=None):
     return subprocess.run([BINARY, "users", *words, "--store", f"sqlite:{server.folder}/test.db"], input=password, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_without_the_section_there_are_no_accounts(serve):
+    client = Client(serve({name: section for name, section in DEFINITION.items() if name != "identity"}))
+    assert not [path for path in client.get("/openapi.json").json()["paths"] if path.startswith("/auth")]
+    for path in ("/auth/register", "/api/v1/auth/register", "/auth/login"):
+        problem(client.post(path, json={"username": "ann", "email": "ann@example.com", "password": PASSWORD}), 404)
+
+
 def test_login_by_form_and_by_json(server):
     register(server, "john")
     client = Client(server)

@@ -1,6 +1,8 @@
 """`duplex plan`: what a new definition would change, from a running server or between two files."""
 import json
 
+import requests
+
 from servers import serve  # noqa: F401
 from test_reload import ITEMS, OTHER, command, put
 
@@ -61,6 +63,41 @@ def test_two_files_need_no_server_and_form_makes_no_difference(tmp_path):
     backwards = changes(tmp_path / "new.json", old)
     assert backwards["/models/Item/properties/size"]["breaking"]
     assert not backwards["/models/Item/properties/name/maxLength"]["breaking"]
+
+
+def test_what_closes_something_to_clients_is_told(tmp_path):
+    for folder in ("open", "gone"):
+        (tmp_path / folder).mkdir()
+    old = {
+        **ITEMS, "identity": {}, "resources": {"items": {"model": "Item", "access": "public", "changes": True}},
+        "files": {"/open": {"folder": "open", "access": "public", "upload": {"access": "public"}}, "/gone": {"folder": "gone", "access": "public"}},
+    }
+    new = {
+        **old, "identity": {"registration": {"open": False}}, "resources": {"items": {"model": "Item", "access": "public", "count": "none"}},
+        "files": {"/open": {"folder": "open"}},
+        "server": {**ITEMS["server"], "allow": ["10.0.0.0/8"], "deny": ["10.0.0.1"], "limits": {"body": "1KiB"}},
+    }
+    found = changes(write(tmp_path, "old.json", old), write(tmp_path, "new.json", new))
+    assert {pointer for pointer, change in found.items() if not change["breaking"]} == set()
+    assert len(found) == 9 and all(change["note"] for change in found.values())
+    back = changes(tmp_path / "new.json", tmp_path / "old.json")
+    assert not any(back[pointer]["breaking"] for pointer in ("/files/~1gone", "/files/~1open/upload", "/server/deny/10.0.0.1"))
+    nothing = changes(tmp_path / "old.json", write(tmp_path, "nothing.json", {"server": ITEMS["server"], "models": ITEMS["models"]}))
+    assert nothing.keys() == {"/identity", "/files", "/resources"} and all(change["breaking"] for change in nothing.values())
+
+
+def test_what_rows_may_stand_in_the_way_of_is_told(serve):
+    server = serve(ITEMS)
+    requests.post(server.url + "/api/v1/items", json={"name": "a"}, timeout=20)
+    required = json.loads(json.dumps(ITEMS))
+    required["models"]["Item"]["properties"]["size"] = {"type": "integer"}
+    required["models"]["Item"]["required"] = ["name", "size"]
+    put(server, required)
+    assert "`fallback`" in changes(server.path)["/models/Item/required/size"]["note"]
+    assert command("reload", server.path).returncode == 3  # as the note says
+    required["resources"]["items"] = {**ITEMS["resources"]["items"], "fallback": {"size": 1}}
+    put(server, required)
+    assert command("reload", server.path).returncode == 0
 
 
 def test_secrets_are_not_shown(serve, tmp_path):
