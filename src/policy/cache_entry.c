@@ -17,13 +17,21 @@ static bool add_size(size_t *sum, dx_slice text) {
     return !__builtin_add_overflow(*sum, text.size, sum) && *sum <= DX_CACHE_ENTRY_CAP;
 }
 
+// Tags stand in the names of sets elsewhere, and in lists.
+static bool is_tag(dx_slice tag) {
+    for (size_t i = 0; i < tag.size; i++) {
+        if ((unsigned char)tag.data[i] < ' ' || tag.data[i] == 0x7f) return false;
+    }
+    return tag.size > 0;
+}
+
 static dx_status measure(plan *out, const dx_cache_entry_parts *parts, bool all_fields) {
     *out = (plan){.tags = parts->tag_count};
     if (!parts->key.size) return DX_INVALID;
     if (parts->tag_count > DX_CACHE_TAGS_CAP) return DX_TOO_LARGE;
     bool fits = add_size(&out->bytes, parts->key) && add_size(&out->bytes, parts->vary) && add_size(&out->bytes, parts->body);
     for (size_t i = 0; fits && i < parts->tag_count; i++) {
-        if (!parts->tags[i].size) return DX_INVALID;
+        if (!is_tag(parts->tags[i])) return DX_INVALID;
         fits = parts->tags[i].size <= DX_CACHE_TAG_CAP && add_size(&out->bytes, parts->tags[i]);
     }
     for (uint32_t i = 0; fits && i < parts->fields->count; i++) {

@@ -42,7 +42,8 @@ typedef struct dx_cache_entry_parts {
     size_t tag_count;
 } dx_cache_entry_parts;
 
-// Copies all of it; the caller holds the entry. DX_TOO_LARGE past a cap, DX_INVALID for an empty key or tag, DX_NO_MEMORY.
+// Copies all of it; the caller holds the entry. DX_TOO_LARGE past a cap, DX_INVALID for an empty key, or a tag that is empty or
+// has control characters; DX_NO_MEMORY.
 dx_status dx_cache_entry_create(dx_cache_entry **out, const dx_cache_entry_parts *parts) DX_MUST_USE;
 // Any thread.
 dx_cache_entry *dx_cache_entry_hold(dx_cache_entry *entry);

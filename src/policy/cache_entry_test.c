@@ -138,6 +138,8 @@ static void caps_hold(void **state) {
     assert_int_equal(dx_cache_entry_create(&entry, &parts), DX_TOO_LARGE);
     tags[0].size = 0;
     assert_int_equal(dx_cache_entry_create(&entry, &parts), DX_INVALID);
+    tags[0] = DX_SLICE("a\nb");
+    assert_int_equal(dx_cache_entry_create(&entry, &parts), DX_INVALID);
     parts.tag_count = 0;
     parts.body = dx_slice_of(wide, DX_CACHE_ENTRY_CAP); // its bytes are not looked at
     assert_int_equal(dx_cache_entry_create(&entry, &parts), DX_TOO_LARGE);

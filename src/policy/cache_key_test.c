@@ -48,9 +48,24 @@ static void urls_come_to_one_form(void **state) {
 }
 
 static void what_is_no_http_url_is_refused(void **state) {
-    static const char *const ROWS[] = {"",           "/x",           "a.example/x",  "ftp://a.example/", "http:/x",
-                                       "http:///x",  "http://:80/",  "http://a b/",  "http://a/\n",      "http://a/%4",
-                                       "http://a/%", "http://a/%zz", "http://a/?%1", "http://::1/",      "://a/"};
+    static const char *const ROWS[] = {"",
+                                       "/x",
+                                       "a.example/x",
+                                       "ftp://a.example/",
+                                       "http:/x",
+                                       "http:///x",
+                                       "http://:80/",
+                                       "http://a b/",
+                                       "http://a/\n",
+                                       "http://a/%4",
+                                       "http://a/%",
+                                       "http://a/%zz",
+                                       "http://a/?%1",
+                                       "http://::1/",
+                                       "http://[::/",
+                                       "http://[]]/",
+                                       "http://a[/",
+                                       "://a/"};
     dx_slice out;
     for (size_t i = 0; i < DX_COUNT_OF(ROWS); i++)
         assert_int_equal(dx_cache_url_normalise(&out, *state, dx_slice_str(ROWS[i])), DX_BAD_REQUEST);

@@ -113,11 +113,18 @@ static dx_slice split_user(dx_slice authority, dx_slice *user) {
     return dx_slice_from(authority, at);
 }
 
+// A name or address without a colon, or an address in brackets.
+static bool is_host(dx_slice host) {
+    if (!host.size) return false;
+    if (host.data[0] != '[') return find_any(host, ":[]") == host.size;
+    return host.data[host.size - 1] == ']' && find_any(dx_slice_from(host, 1), "[]") == host.size - 2;
+}
+
 static bool write_authority(dx_buffer *out, dx_slice authority, bool tls) {
     dx_slice user, whole = split_user(authority, &user);
     size_t colon = port_at(whole);
     dx_slice host = dx_slice_of(whole.data, colon), port = dx_slice_from(whole, colon + 1);
-    if (!host.size || (host.data[0] != '[' && dx_slice_find(host, ':') != SIZE_MAX)) return false;
+    if (!is_host(host)) return false;
     dx_buffer_add(out, user);
     write_lower(out, host);
     if (!port.size || dx_slice_equal(port, tls ? DX_SLICE("443") : DX_SLICE("80"))) return true;

@@ -146,16 +146,38 @@ static bool take(dx_slice *rest, size_t size, dx_slice *out) {
     return true;
 }
 
+// One name of a block with its value.
+typedef struct kept {
+    dx_slice name, value;
+    presence how;
+} kept;
+
+static bool take_kept(dx_slice *block, kept *out) {
+    dx_slice head;
+    size_t size = (unsigned char)block->data[0];
+    *block = dx_slice_from(*block, 1);
+    if (!size || !take(block, size, &out->name) || !take(block, 3, &head)) return false;
+    out->how = (presence)(unsigned char)head.data[0];
+    return take(block, (size_t)(unsigned char)head.data[1] << 8 | (unsigned char)head.data[2], &out->value);
+}
+
+bool dx_vary_names(dx_buffer *out, dx_slice block) {
+    kept one;
+    for (bool first = true; block.size; first = false) {
+        if (!take_kept(&block, &one)) return false;
+        if (!first) dx_buffer_byte(out, ',');
+        dx_buffer_add(out, one.name);
+    }
+    return true;
+}
+
 bool dx_vary_matches(dx_slice block, const dx_fields *request) {
     value held;
+    kept one;
     while (block.size) {
-        dx_slice name, head, kept;
-        size_t size = (unsigned char)block.data[0];
-        block = dx_slice_from(block, 1);
-        if (!size || !take(&block, size, &name) || !take(&block, 3, &head)) return false;
-        if (!take(&block, (size_t)(unsigned char)head.data[1] << 8 | (unsigned char)head.data[2], &kept)) return false;
-        read_value(&held, request, name);
-        if (held.too_large || (char)held.how != head.data[0] || !dx_slice_equal(dx_slice_of(held.bytes, held.size), kept)) return false;
+        if (!take_kept(&block, &one)) return false;
+        read_value(&held, request, one.name);
+        if (held.too_large || held.how != one.how || !dx_slice_equal(dx_slice_of(held.bytes, held.size), one.value)) return false;
     }
     return true;
 }

@@ -20,6 +20,8 @@ bool dx_vary_is_any(const dx_fields *response);
 // Appends the block of a request and its response; nothing when there is no Vary. False: don't store it (dx_vary_is_any, or a value over
 // the cap). Without memory the buffer says so.
 bool dx_vary_write(dx_buffer *out, const dx_fields *response, const dx_fields *request);
+// Appends the names of a block, in order, with commas between: as a Vary field of the same meaning. False: the block can't be read.
+bool dx_vary_names(dx_buffer *out, dx_slice block);
 // Whether a request is like the one that the block was made of. A block that can't be read is like none. Takes no memory.
 bool dx_vary_matches(dx_slice block, const dx_fields *request);
 
