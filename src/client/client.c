@@ -175,7 +175,10 @@ static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx
     call->synchronous = true;
     call->engine = engine;
     dx_call_hold(call);
+    call->transfer.flushed = true;
     dx_call_begin(call);
+    call->transfer.flushed = false;
+    if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
     give_back(client, engine);
     dx_error_code code = call->error.code;
