@@ -28,6 +28,7 @@ static void mark(dx_descriptor *d) {
     d->link = &d->loop->stale;
     if (d->next) d->next->link = &d->next;
     d->loop->stale = d;
+    dx_loop_expect_end(d->loop);
 }
 
 static void unmark(dx_descriptor *d) {
