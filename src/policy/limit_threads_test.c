@@ -13,7 +13,7 @@
 
 #include "base/compiler.h"
 
-enum { THREADS = 4, TRIES = 40000, WAITERS = 8, ROUNDS = 4000 };
+enum { THREADS = 4, TRIES = 40000, WAITERS = 8, ROUNDS = 4000, BUCKET = 3000000 };
 
 static const dx_nanos T0 = 1000 * DX_SECOND;
 
@@ -65,6 +65,24 @@ static void threads_together_get_the_rate_and_no_more(void **state) {
     run(&all, try_often);
     uint64_t passed = THREADS * TRIES * 100 / 1000; // tokens in that time
     assert_in_range(atomic_load(&all.taken), passed, passed + 50);
+    dx_limit_release(all.limit);
+}
+
+static void *take_all(void *ctx) {
+    shared *all = ctx;
+    unsigned long long taken = 0;
+    arrive(all);
+    while (dx_limit_try(all->limit, 1, T0, NULL) == DX_OK) taken++;
+    atomic_fetch_add(&all->taken, taken);
+    return NULL;
+}
+
+// At one moment, so that every step is a race for the same word and a lost one shows.
+static void a_full_bucket_is_shared_out_to_the_token(void **state) {
+    (void)state;
+    shared all = {.limit = made(BUCKET, DX_SECOND, BUCKET)};
+    run(&all, take_all);
+    assert_int_equal(atomic_load(&all.taken), BUCKET);
     dx_limit_release(all.limit);
 }
 
@@ -287,15 +305,36 @@ static void a_thread_that_has_become_first_sleeps_no_longer_than_it_must(void **
     dx_limit_release(all.limit);
 }
 
+static void *block_for_two(void *ctx) {
+    shared *all = ctx;
+    atomic_store(&all->ended, (int)dx_limit_acquire(all->limit, 2, 24 * 3600 * DX_SECOND));
+    return NULL;
+}
+
+static void a_blocked_thread_is_told_what_it_can_never_get(void **state) {
+    (void)state;
+    shared all = {.limit = made(1, 3600 * DX_SECOND, 2)};
+    pthread_t thread;
+    assert_int_equal(dx_limit_try(all.limit, 2, dx_clock_monotonic(), NULL), DX_OK);
+    assert_int_equal(pthread_create(&thread, NULL, block_for_two, &all), 0);
+    while (waiting_now(all.limit) == 0) (void)sched_yield();
+    assert_int_equal(dx_limit_update(all.limit, 1, 3600 * DX_SECOND, 1, dx_clock_monotonic()), DX_OK);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&all.ended), DX_INVALID);
+    dx_limit_release(all.limit);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_together_get_the_rate_and_no_more),
+        cmocka_unit_test(a_full_bucket_is_shared_out_to_the_token),
         cmocka_unit_test(changes_under_way_let_nobody_through),
         cmocka_unit_test(each_waiter_leaves_or_is_told_once),
         cmocka_unit_test(who_came_first_is_granted_first_whichever_thread_it_is),
         cmocka_unit_test(blocked_threads_all_get_theirs_at_the_rate),
         cmocka_unit_test(a_blocked_thread_is_woken_by_a_change_before_those_behind_it),
         cmocka_unit_test(a_thread_that_has_become_first_sleeps_no_longer_than_it_must),
+        cmocka_unit_test(a_blocked_thread_is_told_what_it_can_never_get),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
