@@ -115,7 +115,7 @@ static dx_slice split_user(dx_slice authority, dx_slice *user) {
 
 // A name or address without a colon, or an address in brackets.
 static bool is_host(dx_slice host) {
-    if (!host.size) return false;
+    if (!host.data || !host.size) return false;
     if (host.data[0] != '[') return find_any(host, ":[]") == host.size;
     return host.data[host.size - 1] == ']' && find_any(dx_slice_from(host, 1), "[]") == host.size - 2;
 }

@@ -140,7 +140,7 @@ bool dx_vary_write(dx_buffer *out, const dx_fields *response, const dx_fields *r
 }
 
 static bool take(dx_slice *rest, size_t size, dx_slice *out) {
-    if (rest->size < size) return false;
+    if (!rest->data || rest->size < size) return false;
     *out = dx_slice_of(rest->data, size);
     *rest = dx_slice_of(rest->data + size, rest->size - size);
     return true;
