@@ -60,6 +60,7 @@ static dx_client *make(void) {
         return NULL;
     }
     (void)pthread_mutex_init(&client->lock, NULL);
+    dx_redis_links_init(&client->redis);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&client->changed, &clock);
