@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "client/fail.h"
+#include "client/hedging.h"
 
 enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
 
@@ -264,6 +265,8 @@ static bool on_piece(dx_transfer *transfer, dx_slice piece) {
 static void on_done(dx_transfer *transfer) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
     dx_admission_done(&call->engine->admission, transfer);
+    if (dx_hedging_answered(call)) return;
+    call->x.stop = NULL;
     if (!call->streaming) return dx_exchange_resume(&call->x, DX_ANSWER);
     call->streaming = false;
     if (call->head_told) end(call);
@@ -301,6 +304,7 @@ bool dx_call_write_url(dx_call *call) {
 
 static void stop_sending(dx_exchange *x) {
     dx_call *call = dx_call_of(x);
+    dx_hedging_stop(call);
     dx_admission_cancel(&call->engine->admission, &call->transfer);
 }
 
@@ -325,6 +329,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
+    dx_hedging_begin(call);
     return DX_WAIT;
 }
 

@@ -53,6 +53,7 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
+    struct dx_hedging *hedging; // of the attempt; NULL: none
 };
 
 // From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.

@@ -55,6 +55,7 @@ typedef struct dx_settings {
     yyjson_val *auth, *breaker, *hedge, *rate_limit, *cache, *sanitize, *filter_output, *middleware; // NULL: none
     bool own_limit;                 // the layer that these settings were made for has a rate_limit itself
     dx_chain chain;                 // built by chain.c
+    struct dx_hedge_kept *hedging;  // likewise; NULL: none
     const struct dx_auth *identity; // likewise: who calls; NULL: nobody
 } dx_settings;
 
