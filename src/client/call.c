@@ -85,7 +85,6 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->apis = dx_apis_hold(apis);
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
-    call->x.operation = &endpoint->operation;
     call->x.phase_since = call->x.started = dx_clock_monotonic();
     return call;
 }
