@@ -392,6 +392,7 @@ static dx_status read_all(reading *r) {
     const dx_settings *defaults = NULL;
     size_t at, count;
     dx_status status = dx_settings_maker_create(&r->apis->maker, r->apis->arena);
+    if (status == DX_OK) dx_settings_maker_scratch(r->apis->maker, r->scratch);
     if (status == DX_OK) status = add_models(r);
     if (status == DX_OK) status = make_settings(r, &defaults, NULL, yyjson_obj_get(section, "defaults"), DX_SLICE("/apis/defaults"));
     if (status != DX_OK) return status;
@@ -422,6 +423,7 @@ dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx
     reading r = {.apis = apis, .scratch = scratch, .keep = keep, .diags = diags};
     dx_map_init(&r.texts, scratch);
     dx_status status = read_all(&r);
+    if (apis->maker) dx_settings_maker_scratch(apis->maker, NULL);
     dx_arena_destroy(scratch);
     if (status != DX_OK) {
         dx_apis_release(apis);

@@ -27,10 +27,10 @@ typedef enum dx_param_style { DX_STYLE_FORM, DX_STYLE_SPACE, DX_STYLE_PIPE, DX_S
 
 typedef struct dx_param {
     dx_slice name, wire; // the callers' and the API's
-    dx_param_in in;
-    dx_param_type type;
-    dx_param_style style;
-    bool required, secret, explode;
+    dx_param_in in : 8;
+    dx_param_type type : 8;
+    dx_param_style style : 8;
+    bool required : 1, secret : 1, explode : 1;
     const struct dx_given *otherwise; // its default (client/value.h); NULL: none
     const dx_schema *schema; // NULL: none
     dx_slice description;
