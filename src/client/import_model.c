@@ -81,7 +81,12 @@ void dx_import_models(dx_importer *im) {
         yyjson_val *schema = im->todo->schema;
         dx_slice end = im->todo->pointer;
         bool circle = yyjson_is_obj(schema) && yyjson_is_str(yyjson_obj_get(schema, "$ref")) && !dx_import_resolve(im, schema, &end);
-        dx_import_add(im, im->models, im->todo->name, circle ? dx_import_object(im) : dx_import_schema(im, schema, im->todo->pointer));
+        yyjson_mut_val *made = circle ? dx_import_object(im) : dx_import_schema(im, schema, im->todo->pointer);
+        if (made && dx_import_is_deep(made)) {
+            dx_import_tell(im, im->todo->pointer, "is nested too deeply for a definition; whatever comes is taken");
+            made = dx_import_object(im);
+        }
+        dx_import_add(im, im->models, im->todo->name, made);
     }
     im->todo_end = &im->todo;
 }

@@ -103,7 +103,10 @@ void dx_import_put_schema(dx_importer *im, yyjson_mut_val *param, yyjson_val *sc
         dx_import_put(im, only, DX_SLICE("$ref"), ref);
         dx_import_append(im, all, only);
     }
-    dx_import_put(im, param, DX_SLICE("schema"), made);
+    if (made && (dx_import_refers_away(made) || dx_import_is_deep(made)))
+        dx_import_tell(im, at, "holds data with a \"$ref\", or is nested too deeply for a parameter; its value is not checked");
+    else
+        dx_import_put(im, param, DX_SLICE("schema"), made);
 }
 
 // --- one parameter ----------------------------------------------------------------------------------------------------------------
@@ -159,10 +162,15 @@ void dx_import_describe(dx_importer *im, yyjson_mut_val *made, yyjson_val *value
     if (text.size) dx_import_put(im, made, DX_SLICE("description"), dx_import_text(im, text));
 }
 
-static void put_default(dx_importer *im, yyjson_mut_val *param, yyjson_val *schema, yyjson_val *resolved) {
+static void put_default(dx_importer *im, yyjson_mut_val *param, yyjson_val *schema, yyjson_val *resolved, dx_slice at) {
     yyjson_val *usual = yyjson_obj_get(schema, "default");
     if (!usual) usual = yyjson_obj_get(resolved, "default");
-    if (usual && !yyjson_is_null(usual)) dx_import_put(im, param, DX_SLICE("default"), dx_import_copy(im, usual));
+    if (!usual || yyjson_is_null(usual)) return;
+    yyjson_mut_val *made = dx_import_copy(im, usual);
+    if (made && (dx_import_refers(usual) || dx_import_is_deep(made)))
+        dx_import_tell(im, at, "has a default with a \"$ref\" in it, or one that is nested too deeply; it is left out");
+    else
+        dx_import_put(im, param, DX_SLICE("default"), made);
 }
 
 static dx_slice add_param(dx_import_operation *op, yyjson_val *value, dx_slice at) {
@@ -178,7 +186,7 @@ static dx_slice add_param(dx_import_operation *op, yyjson_val *value, dx_slice a
     if (dx_import_put_type(im, param, resolved, resolved_at, false)) dx_import_put_schema(im, param, schema, schema_at);
     if (yyjson_is_true(yyjson_obj_get(value, "required")) || dx_slice_equal(in, DX_SLICE("path")))
         dx_import_put(im, param, DX_SLICE("required"), dx_import_bool(im, true));
-    put_default(im, param, schema, resolved);
+    put_default(im, param, schema, resolved, schema_at);
     put_style(im, param, value, in, at);
     dx_import_describe(im, param, value, resolved);
     if (yyjson_is_true(yyjson_obj_get(value, "allowReserved"))) dx_import_leave_out(im, DX_LEFT_RESERVED, at);

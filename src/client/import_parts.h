@@ -68,6 +68,12 @@ void dx_import_append(dx_importer *im, yyjson_mut_val *array, yyjson_mut_val *va
 // The object that is the member `name`, made when there is none.
 yyjson_mut_val *dx_import_member(dx_importer *im, yyjson_mut_val *object, dx_slice name);
 yyjson_mut_val *dx_import_copy(dx_importer *im, yyjson_val *value);
+// Whether a "$ref" stands anywhere in a value that is data. A definition would follow it, into files beside it: so such data is not taken.
+bool dx_import_refers(yyjson_val *value);
+// The same of what was made; references to models don't count.
+bool dx_import_refers_away(const yyjson_mut_val *value);
+// Whether a value is nested too deeply for its place in a definition, which is 64 levels deep at most.
+bool dx_import_is_deep(const yyjson_mut_val *value);
 // Follows `{"$ref": …}` as often as need be; `*pointer` moves along. NULL (told) when it leads out of the document, nowhere or in a circle.
 yyjson_val *dx_import_resolve(dx_importer *im, yyjson_val *value, dx_slice *pointer);
 // What `ref` leads to, one step; NULL (told at `pointer`).

@@ -8,6 +8,7 @@
 
 typedef enum kind {
     COPY,
+    DATA, // the same, and a "$ref" in it is nothing but data
     SCHEMA,
     SCHEMAS,  // an array of them
     NAMED,    // an object of them
@@ -35,10 +36,10 @@ static const keyword keywords[] = {
     ROW("type", COPY),
     ROW("title", COPY),
     ROW("description", COPY),
-    ROW("default", COPY),
-    ROW("enum", COPY),
-    ROW("const", COPY),
-    ROW("examples", COPY),
+    ROW("default", DATA),
+    ROW("enum", DATA),
+    ROW("const", DATA),
+    ROW("examples", DATA),
     ROW("multipleOf", COPY),
     ROW("maximum", COPY),
     ROW("minimum", COPY),
@@ -240,8 +241,14 @@ static yyjson_mut_val *allow_null(dx_importer *im, yyjson_mut_val *made) {
 static void put_keyword(dx_importer *im, yyjson_mut_val *made, yyjson_val *schema, dx_slice name, yyjson_val *value, dx_slice at) {
     const keyword *known = find_keyword(name);
     bool own = dx_slice_starts(name, DX_SLICE("x-"));
-    switch (known ? known->kind : own ? COPY : REFUSE) {
+    kind how = known ? known->kind : own ? COPY : REFUSE;
+    if ((how == COPY || how == RENAME || how == REFUSE) && dx_import_refers(value)) {
+        dx_import_tell(im, at, "has a \"$ref\" in it that is none; it is left out");
+        return;
+    }
+    switch (how) {
     case COPY:
+    case DATA:
         if (!yyjson_mut_obj_getn(made, name.data, name.size)) dx_import_put(im, made, name, dx_import_copy(im, value));
         return;
     case SCHEMA:

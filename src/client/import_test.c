@@ -405,6 +405,33 @@ static void what_has_no_place_is_told(void **state) {
     expect_finding("/paths/~1a/get/parameters/5", "simple");
 }
 
+// A definition follows references in its settings, into files beside it: a document must not place any there.
+static void no_reference_gets_into_the_settings(void **state) {
+    (void)state;
+    yyjson_val *made = import_operation(
+        "3.1.0",
+        "parameters: [{name: a, in: query, schema: {type: object, default: {x: [{$ref: secret.json}]}}}, {name: b, in: query, schema: "
+        "{const: {$ref: secret.json}}}, {name: c, in: query, schema: {items: {x-a: {$ref: secret.json}}}}]",
+        "components: {schemas: {A: {x-a: {$ref: secret.json}, xml: {$ref: a}, default: {$ref: secret.json}}}}");
+    expect(made, ENDPOINT "/params", "{'a':{'in':'query','type':'dict'},'b':{'in':'query'},'c':{'in':'query','schema':{'items':{}}}}");
+    expect(made, "/models/A", "{'default':{'$ref':'secret.json'}}"); // there it is data
+    expect_finding("/paths/~1p/post/parameters/0/schema", "$ref");
+    expect_finding("/components/schemas/A/x-a", "$ref");
+}
+
+static void what_is_too_deep_for_a_definition_is_told(void **state) {
+    (void)state;
+    dx_buffer text;
+    dx_buffer_init(&text, arena, 1 << 20);
+    DX_BUFFER_LIT(&text, "{openapi: 3.1.0, info: {title: T}, paths: {}, components: {schemas: {A: ");
+    for (int i = 0; i < 100; i++) DX_BUFFER_LIT(&text, "{not: ");
+    DX_BUFFER_LIT(&text, "true");
+    for (int i = 0; i < 103; i++) dx_buffer_byte(&text, '}');
+    yyjson_val *made = import_value(read_yaml(dx_buffer_slice(&text)), NULL);
+    expect(made, "/models/A", "{}");
+    expect_finding("/components/schemas/A", "too deeply");
+}
+
 static void models_that_do_not_compile_are_told(void **state) {
     (void)state;
     (void)import_yaml("{openapi: 3.1.0, info: {title: T}, paths: {}, components: {schemas: {Odd: {minimum: many}}}}");
@@ -438,8 +465,8 @@ static void a_document_of_the_wrong_shape_is_taken_as_far_as_it_goes(void **stat
         "paths: {/a: {get: {parameters: [1, {name: 1, in: 2}]}}}",
         "paths: {/a: {get: {requestBody: 1, responses: 1}}}",
         "paths: {/a: {get: {requestBody: {content: []}, responses: {200: 1}}}}",
-        "paths: {/a: {get: {requestBody: {content: {application/json: {schema: 1}}}, responses: {200: {content: {application/json: "
-        "{schema: 1}}}}}}}",
+        "paths: {/a: {get: {requestBody: {content: {application/json: {schema: 1}}}, responses: {200: {content: {application/json: 1}}}}}}",
+        "paths: {/a: {get: {responses: {200: {content: {application/json: {schema: 1}}}}}}}",
         "components: 1",
         "components: {schemas: []}",
         "components: {schemas: {a: 1, b: [], c: {properties: 1, allOf: 1, items: 1, required: 1, format: 1, pattern: 1}}}",
@@ -490,6 +517,8 @@ int main(void) {
         TEST(names_that_collide_are_numbered_and_told),
         TEST(references_that_lead_nowhere_out_or_round_are_told),
         TEST(what_has_no_place_is_told),
+        TEST(no_reference_gets_into_the_settings),
+        TEST(what_is_too_deep_for_a_definition_is_told),
         TEST(models_that_do_not_compile_are_told),
         TEST(many_names_and_parameters_are_capped_and_cheap),
         TEST(a_document_of_the_wrong_shape_is_taken_as_far_as_it_goes),

@@ -3,7 +3,8 @@
 
 #include "codec/text.h"
 
-#define HOPS_CAP 32 // references that lead to references
+#define HOPS_CAP   32                      // references that lead to references
+#define LEVELS_CAP (DX_JSON_DEPTH_CAP - 9) // of a parameter's schema, which lies deepest in a definition
 
 void dx_import_tell(dx_importer *im, dx_slice pointer, const char *format, ...) {
     va_list args;
@@ -104,6 +105,50 @@ yyjson_mut_val *dx_import_copy(dx_importer *im, yyjson_val *value) {
     yyjson_arr_foreach(value, i, count, item) dx_import_append(im, copy, dx_import_copy(im, item));
     yyjson_obj_foreach(value, i, count, name, item) dx_import_add(im, copy, dx_json_slice(name), dx_import_copy(im, item));
     return copy;
+}
+
+bool dx_import_refers(yyjson_val *value) {
+    size_t i, count;
+    yyjson_val *name, *item;
+    yyjson_arr_foreach(value, i, count, item) {
+        if (dx_import_refers(item)) return true;
+    }
+    yyjson_obj_foreach(value, i, count, name, item) {
+        if (yyjson_equals_str(name, "$ref") || dx_import_refers(item)) return true;
+    }
+    return false;
+}
+
+bool dx_import_refers_away(const yyjson_mut_val *value) {
+    size_t i, count;
+    yyjson_mut_val *name, *item, *within = (yyjson_mut_val *)value; // yyjson's functions take no const
+    yyjson_mut_arr_foreach(within, i, count, item) {
+        if (dx_import_refers_away(item)) return true;
+    }
+    yyjson_mut_obj_foreach(within, i, count, name, item) {
+        const char *text = yyjson_mut_get_str(item);
+        if (yyjson_mut_equals_str(name, "$ref") && !(text && strncmp(text, "#/models/", 9) == 0)) return true;
+        if (dx_import_refers_away(item)) return true;
+    }
+    return false;
+}
+
+static bool is_deeper(yyjson_mut_val *value, int levels) {
+    size_t i, count;
+    yyjson_mut_val *name, *item;
+    if (!yyjson_mut_is_ctn(value)) return false;
+    if (levels == 0) return true;
+    yyjson_mut_arr_foreach(value, i, count, item) {
+        if (is_deeper(item, levels - 1)) return true;
+    }
+    yyjson_mut_obj_foreach(value, i, count, name, item) {
+        if (is_deeper(item, levels - 1)) return true;
+    }
+    return false;
+}
+
+bool dx_import_is_deep(const yyjson_mut_val *value) {
+    return is_deeper((yyjson_mut_val *)value, LEVELS_CAP);
 }
 
 yyjson_val *dx_import_target(dx_importer *im, dx_slice ref, dx_slice pointer, dx_slice *target) {
