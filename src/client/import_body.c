@@ -59,7 +59,14 @@ static dx_slice model_of(dx_import_operation *op, yyjson_val *schema, dx_slice a
 
 // --- members --------------------------------------------------------------------------------------------------------------------
 
-#define PARTS_DEPTH 8 // of allOf in allOf
+#define PARTS_DEPTH 8   // of allOf in allOf
+#define PARTS_CAP   500 // schemas that are put together, one that comes again counted again
+
+typedef struct members {
+    const media *body;
+    dx_map seen; // names
+    size_t parts;
+} members;
 
 static void add_member(dx_import_operation *op, dx_slice wire, yyjson_val *schema, dx_slice at, const media *body) {
     dx_importer *im = op->im;
@@ -81,23 +88,27 @@ static void add_member(dx_import_operation *op, dx_slice wire, yyjson_val *schem
 }
 
 // The members of an object and of all that `allOf` puts together with it. False when it has none.
-static bool add_members(dx_import_operation *op, yyjson_val *schema, dx_slice at, const media *body, dx_map *seen, int depth) {
+static bool add_members(dx_import_operation *op, members *all, yyjson_val *schema, dx_slice at, int depth) {
     static char mark;
     dx_importer *im = op->im;
     size_t i, count;
     bool found = false;
     yyjson_val *name, *value, *part;
-    if (depth > PARTS_DEPTH || !yyjson_is_obj(schema) || !(schema = dx_import_resolve(im, schema, &at))) return false;
+    if (depth > PARTS_DEPTH || all->parts++ == PARTS_CAP) {
+        dx_import_tell(im, at, "is one part too many of a body; its members are left out");
+        return false;
+    }
+    if (!yyjson_is_obj(schema) || !(schema = dx_import_resolve(im, schema, &at))) return false;
     dx_slice base = dx_import_pointer(im, at, "properties"), parts = dx_import_pointer(im, at, "allOf");
     yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, count, name, value) {
         found = true;
-        if (!dx_json_slice(name).size || dx_map_get(seen, dx_json_slice(name)) || im->status != DX_OK) continue;
-        if (dx_map_put(seen, dx_json_slice(name), &mark) != DX_OK) im->status = DX_NO_MEMORY;
-        add_member(op, dx_json_slice(name), value, dx_json_pointer_join(im->arena, base, dx_json_slice(name)), body);
+        if (!dx_json_slice(name).size || dx_map_get(&all->seen, dx_json_slice(name)) || im->status != DX_OK) continue;
+        if (dx_map_put(&all->seen, dx_json_slice(name), &mark) != DX_OK) im->status = DX_NO_MEMORY;
+        add_member(op, dx_json_slice(name), value, dx_json_pointer_join(im->arena, base, dx_json_slice(name)), all->body);
     }
     yyjson_arr_foreach(yyjson_obj_get(schema, "allOf"), i, count, part) {
-        if (yyjson_mut_obj_size(op->params) >= DX_IMPORT_PARAMS_CAP) break;
-        found |= add_members(op, part, dx_json_pointer_index(im->arena, parts, i), body, seen, depth + 1);
+        if (all->parts > PARTS_CAP) break;
+        found |= add_members(op, all, part, dx_json_pointer_index(im->arena, parts, i), depth + 1);
     }
     return found;
 }
@@ -119,12 +130,12 @@ static void put_request(dx_import_operation *op, const media *body) {
     dx_slice at = dx_import_pointer(im, body->at, "schema");
     bool json = is_json(body->type), form = is_form(body->type);
     yyjson_mut_val *about = dx_import_object(im);
-    dx_map seen;
-    dx_map_init(&seen, im->arena);
+    members all = {.body = body};
+    dx_map_init(&all.seen, im->arena);
     if (!is_plain_json(body->type)) dx_import_put(im, about, DX_SLICE("content_type"), dx_import_text(im, body->type));
-    bool members = (json || form) && add_members(op, schema, at, body, &seen, 0);
-    if (json && !members) dx_import_put(im, about, DX_SLICE("wrap"), dx_import_text(im, add_whole(op, schema, at)));
-    if (form && !members) dx_import_tell(im, body->at, "is a form without fields; give its body as bytes");
+    bool found = (json || form) && add_members(op, &all, schema, at, 0);
+    if (json && !found) dx_import_put(im, about, DX_SLICE("wrap"), dx_import_text(im, add_whole(op, schema, at)));
+    if (form && !found) dx_import_tell(im, body->at, "is a form without fields; give its body as bytes");
     if (yyjson_mut_obj_size(about)) dx_import_put(im, op->endpoint, DX_SLICE("body"), about);
     dx_slice model = json ? model_of(op, schema, at, "Request") : (dx_slice){NULL, 0};
     if (model.size) dx_import_put(im, op->endpoint, DX_SLICE("request_model"), dx_import_text(im, model));

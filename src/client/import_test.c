@@ -455,6 +455,25 @@ static void many_names_and_parameters_are_capped_and_cheap(void **state) {
     assert_true(findings.count > 4999);
 }
 
+static void parts_of_parts_of_bodies_are_capped(void **state) {
+    (void)state;
+    dx_buffer text;
+    dx_buffer_init(&text, arena, 1 << 20);
+    DX_BUFFER_LIT(&text, "components: {schemas: {E: {properties: {deepest: {}}}");
+    for (int i = 0; i < 7; i++) {
+        dx_buffer_printf(&text, ", P%d: {allOf: [", i);
+        for (int j = 0; j < 100; j++)
+            dx_buffer_printf(&text, "{$ref: '#/components/schemas/%s%.0d'}, ", i < 6 ? "P" : "E", i < 6 ? i + 1 : 0);
+        DX_BUFFER_LIT(&text, "]}");
+    }
+    DX_BUFFER_LIT(&text, "}}");
+    dx_buffer_byte(&text, '\0');
+    yyjson_val *made =
+        import_operation("3.1.0", "requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/P0'}}}}", text.data);
+    expect(made, ENDPOINT "/params", "{'deepest':{'in':'body','type':'str'}}");
+    expect_finding("/components/schemas/P6/allOf/89", "one part too many");
+}
+
 static void a_document_of_the_wrong_shape_is_taken_as_far_as_it_goes(void **state) {
     (void)state;
     const char *const odd[] = {
@@ -521,6 +540,7 @@ int main(void) {
         TEST(what_is_too_deep_for_a_definition_is_told),
         TEST(models_that_do_not_compile_are_told),
         TEST(many_names_and_parameters_are_capped_and_cheap),
+        TEST(parts_of_parts_of_bodies_are_capped),
         TEST(a_document_of_the_wrong_shape_is_taken_as_far_as_it_goes),
         TEST(no_memory_is_said),
     };
