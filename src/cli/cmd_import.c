@@ -72,7 +72,7 @@ static int import_openapi(const import_options *options, const char *source, dx_
     dx_diags_init(&findings, arena);
     const dx_import_options how = {dx_slice_str(options->name), dx_slice_str(options->base_url), document.url};
     dx_status status = dx_import_openapi(&definition, &counts, arena, document.root, &how, &findings);
-    dx_document_locate(&document, &findings);
+    dx_document_locate(&document, arena, &findings);
     dx_print_findings(&findings);
     if (status == DX_NO_MEMORY) return failed(source, "out of memory");
     if (status != DX_OK) return DX_EXIT_REFUSED;

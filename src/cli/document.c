@@ -80,10 +80,11 @@ int dx_document_read(dx_document *out, dx_arena *arena, const char *source, uint
     return parse(out, arena, depth_cap);
 }
 
-void dx_document_locate(const dx_document *document, const dx_diags *findings) {
+void dx_document_locate(const dx_document *document, dx_arena *arena, const dx_diags *findings) {
     for (dx_diag *diag = findings->first; diag; diag = diag->next) {
         diag->file = dx_slice_str(document->source);
         if (document->json && diag->pointer.size && document->text.size <= LOCATE_CAP)
             (void)dx_json_locate(document->text, diag->pointer, true, &diag->line, &diag->column);
     }
+    if (!document->json && findings->first) dx_yaml_locate(arena, document->text, findings);
 }

@@ -23,7 +23,7 @@ typedef struct dx_document {
 // bracket, else for YAML. Everything lies in the arena. Returns a dx_exit; what went wrong it has told on standard error, a fault of the
 // text with line and column.
 int dx_document_read(dx_document *out, dx_arena *arena, const char *source, uint32_t depth_cap, dx_document_fetch *fetch);
-// Gives findings that point into the document its name, and where it is JSON line and column.
-void dx_document_locate(const dx_document *document, const dx_diags *findings);
+// Gives findings that point into the document its name, line and column.
+void dx_document_locate(const dx_document *document, dx_arena *arena, const dx_diags *findings);
 
 #endif
