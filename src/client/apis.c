@@ -87,7 +87,9 @@ static bool copy_schemas(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_val *fr
     bool any = false;
     yyjson_obj_foreach(from, at, count, key, value) {
         dx_slice name = dx_json_slice(key);
-        bool wanted = depth == 1 ? dx_slice_equal(name, DX_SLICE("endpoints")) : depth == 4 ? dx_slice_equal(name, DX_SLICE("params")) : true;
+        bool wanted = depth == 1   ? dx_slice_equal(name, DX_SLICE("endpoints"))
+                      : depth == 4 ? dx_slice_equal(name, DX_SLICE("params"))
+                                   : true;
         if (depth == PARAM) wanted = dx_slice_equal(name, DX_SLICE("schema"));
         if (!wanted || (!yyjson_is_obj(value) && depth != PARAM)) continue;
         yyjson_mut_val *copy = depth == PARAM ? yyjson_val_mut_copy(doc, value) : yyjson_mut_obj(doc);
@@ -183,9 +185,9 @@ static dx_status read_param(reading *r, dx_endpoint *endpoint, dx_param *param, 
     name = keep_text(r, name);
     *param = (dx_param){.name = name,
                         .wire = wire.size ? keep_text(r, wire) : name,
-                        .in = in ? (dx_param_in)word(settings, "in", places, DX_COUNT_OF(places)) : default_place(endpoint, name),
-                        .type = (dx_param_type)word(settings, "type", types, DX_COUNT_OF(types)),
-                        .style = (dx_param_style)word(settings, "style", styles, DX_COUNT_OF(styles)),
+                        .in = (dx_param_in)((in ? word(settings, "in", places, DX_COUNT_OF(places)) : default_place(endpoint, name)) & 7),
+                        .type = (dx_param_type)(word(settings, "type", types, DX_COUNT_OF(types)) & 15),
+                        .style = (dx_param_style)(word(settings, "style", styles, DX_COUNT_OF(styles)) & 7),
                         .required = yyjson_get_bool(yyjson_obj_get(settings, "required")),
                         .secret = yyjson_get_bool(yyjson_obj_get(settings, "secret")),
                         .explode = !explode || yyjson_get_bool(explode),

@@ -32,7 +32,7 @@ typedef struct dx_param {
     dx_param_style style : 8;
     bool required : 1, secret : 1, explode : 1;
     const struct dx_given *otherwise; // its default (client/value.h); NULL: none
-    const dx_schema *schema; // NULL: none
+    const dx_schema *schema;          // NULL: none
     dx_slice description;
 } dx_param;
 #define DX_PARAM_COUNT_CAP 256
@@ -100,8 +100,8 @@ typedef struct dx_apis {
 // loaded with both sections.
 dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) DX_MUST_USE;
 void dx_apis_forget_definition(dx_apis *apis); // once nothing more is to be said of it; not of one made with `keep`
-dx_apis *dx_apis_hold(dx_apis *apis); // any thread
-void dx_apis_release(dx_apis *apis);  // takes NULL
+dx_apis *dx_apis_hold(dx_apis *apis);          // any thread
+void dx_apis_release(dx_apis *apis);           // takes NULL
 // The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest);
 const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest);
