@@ -49,6 +49,7 @@ static void fill_request(dx_call *call) {
     request->secure = call->endpoint->api->secure;
     request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
     call->sent_fields = bound->fields;
+    call->upload = bound->upload;
     bool idempotent = call->endpoint->open ? bound->method != DX_POST && bound->method != DX_PATCH : call->endpoint->idempotent;
     request->repeatable = idempotent || bound->keyed;
 }
@@ -320,7 +321,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     call->transfer.x = x;
     call->transfer.ops = &transfer_ops;
     call->transfer.wire = &call->settings->wire;
-    call->transfer.upload = call->bound.upload;
+    call->transfer.upload = call->upload;
     call->transfer.stream = call->has_sink;
     size_t scheme = x->request.secure ? 8 : 7;
     if (!dx_admission_enter(&call->engine->admission, &call->transfer,
