@@ -55,6 +55,8 @@ static void unsafe_definitions_refuse_to_start(void **state) {
         {"\"listen\": [\"127.0.0.1:1\", \"::1:80\"]", "/server/listen/1", "HOST:PORT"},
         {"\"listen\": [\"127.0.0.1:81\", \"localhost:81\"]", "/server/listen/1", "listened on already, by /server/listen/0"},
         {"\"listen\": [\"*:81\", \"0.0.0.0:81\"]", "/server/listen/1", "leave one of them out"},
+        {"\"listen\": [\"*:81\", \"127.0.0.1:81\"]", "/server/listen/1", "127.0.0.1:81 is among the addresses of /server/listen/0"},
+        {"\"listen\": [\"[::1]:81\", \"[::]:81\"]", "/server/listen/1", "[::]:81 takes in the address of /server/listen/0"},
         {"\"listen\": [\"unix:a\", \"unix:a\"]", "/server/listen/1", "leave one of them out"},
         {"\"listen\": \"*:0\"", "/server/listen", "from 1 to 65535"},
         {"\"listen\": \"unix:@x\"", "/server/listen", "path of a file"},
