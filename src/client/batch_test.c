@@ -37,7 +37,7 @@ typedef struct gathered {
     dx_batch *batch;
     uint64_t made, most, told, failed, progressed, last_done, cancel_at;
     uint64_t sum, next_index;
-    bool ordered, stalls;
+    bool ordered, careless;
     atomic_int inside;
 } gathered;
 
@@ -62,7 +62,7 @@ static void take_result(void *ctx, const dx_batch_result *result) {
     if (g->ordered) assert_int_equal(result->index, g->next_index++);
     assert_int_equal((uintptr_t)result->user, result->index + 1);
     if (!result->error->code) {
-        assert_int_equal(dx_response_i64(result->response, "/id", -1), result->index);
+        if (!g->careless) assert_int_equal(dx_response_i64(result->response, "/id", -1), result->index);
         g->sum += result->index;
     } else {
         g->failed++;
@@ -276,7 +276,7 @@ static void every_allocation_may_fail(void **state) {
     for (int kept = 0; kept < 2; kept++) {
         for (uint64_t n = 1;; n++) {
             dx_batch *batch = NULL;
-            gathered g = {.most = 8};
+            gathered g = {.most = 8, .careless = true}; // reading the answer may fail, too
             dx_batch_options options = options_of(&g, 2);
             options.ordered = kept;
             if (kept) options.result = NULL;

@@ -61,10 +61,8 @@ static void answer(dx_task *task) {
     dx_fake *fake = p->at->fake;
     free(p);
     if (!transfer) return;
-    static char bodies[64][1 << 14];
-    static atomic_uint turn;
+    char room[16000];
     dx_exchange *x = transfer->x;
-    char *room = bodies[atomic_fetch_add(&turn, 1) % 64];
     dx_buffer body = {.data = room, .capacity = 12000, .cap = 12000 - 1}, link = {.data = room + 12000, .capacity = 4000, .cap = 4000 - 1};
     size_t path = dx_slice_find(dx_slice_from(transfer->url, 8), '/');
     int status = fake->serve(fake, dx_slice_from(transfer->url, 8 + path), &body, &link);

@@ -280,7 +280,7 @@ static void pages_are_fetched_ahead_in_order_and_within_bounds(void **state) {
     for (size_t i = 0; i < 4; i++) {
         options.prefetch = 16;
         if (all_of(kinds[i], FAIR, &options, DX_ERROR_NONE) != ALL) fail_msg("%s", kinds[i]);
-        assert_true(atomic_load(&fake.sent) <= 17);
+        assert_true(atomic_load(&fake.sent) <= 4 + 16 && atomic_load(&fake.most) <= 16);
         if (i >= 2) assert_int_equal(atomic_load(&fake.sent), 4);
     }
     options.prefetch = -1;
@@ -423,8 +423,7 @@ static void what_is_cancelled_or_closed_is_told_once(void **state) {
     restart(FAIR);
     for (int close = 0; close < 2; close++) {
         r.over = false;
-        dx_pages *pages = open_pages("api.link", DX_ARGS(DX_STR("q", "!")), NULL);
-        // "!" would be encoded; a header's place is none. The target comes from a state instead.
+        dx_pages *pages = open_pages("api.link", NULL, NULL);
         dx_place_clear(&pages->at);
         assert_int_equal(dx_place_set(&pages->at, DX_PLACE_TARGET, DX_SLICE("/v/list?stall!")), DX_OK);
         assert_int_equal(dx_pages_fetch(pages, on_page, &r, &error), DX_ERROR_NONE);
