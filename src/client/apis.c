@@ -3,6 +3,7 @@
 #include "client/apis.h"
 
 #include "base/memory.h"
+#include "client/pages_settings.h"
 #include "client/path.h"
 #include "client/value.h"
 
@@ -294,6 +295,13 @@ static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings,
     }
 }
 
+static void check_pages(reading *r, const dx_endpoint *endpoint, dx_slice at) {
+    dx_paginate paginate;
+    dx_error problem;
+    if (endpoint->paginate && dx_paginate_read(&paginate, r->apis->arena, endpoint, NULL, &problem))
+        refuse(r, below(r, at, DX_SLICE("paginate")), "%s", problem.message);
+}
+
 static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *api, dx_slice version, dx_slice name, yyjson_val *settings,
                                dx_slice at) {
     dx_slice method = dx_json_member_slice(settings, "method");
@@ -315,6 +323,7 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     if (status != DX_OK) return status;
     find_wrap(r, endpoint, settings, at);
     read_models(r, endpoint, settings, at);
+    check_pages(r, endpoint, at);
     dx_slice problem = {0};
     status = dx_path_compile(&endpoint->pieces, &endpoint->piece_count, r->apis->arena, endpoint->path, endpoint->params,
                              endpoint->param_count, &problem);

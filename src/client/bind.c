@@ -137,8 +137,19 @@ static bool is_dots(const dx_given *value) {
     return value->kind == DX_GIVEN_STR && (dx_slice_equal(value->as.text, DX_SLICE(".")) || dx_slice_equal(value->as.text, DX_SLICE("..")));
 }
 
+static bool can_be_sent(dx_slice target) {
+    for (size_t i = 0; i < target.size; i++)
+        if ((unsigned char)target.data[i] <= ' ' || target.data[i] == 127 || target.data[i] == '#') return false;
+    return target.data[0] == '/';
+}
+
 static dx_error_code write_path(binding *b) {
     const dx_endpoint *endpoint = b->endpoint;
+    dx_slice target = b->asked->target;
+    if (target.size) {
+        dx_buffer_add(&b->path, target);
+        return can_be_sent(target) ? DX_ERROR_NONE : refuse(b, "target", target, "can't be sent");
+    }
     dx_buffer_add(&b->path, endpoint->api->base_path);
     if (endpoint->open) {
         dx_buffer_add(&b->path, b->asked->path);
@@ -204,6 +215,16 @@ static void write_query(binding *b, const dx_param *param, const dx_given *value
     if (value->kind != DX_GIVEN_TREE) return add_pair(b, param->wire, value);
     if (yyjson_is_arr(value->as.tree)) return add_list(b, param, value->as.tree);
     add_object(b, param, value->as.tree);
+}
+
+// Of a target that is given, the query says all that is no secret.
+static bool is_said(binding *b, dx_slice wire) {
+    size_t question = dx_slice_find(b->asked->target, '?');
+    dx_slice rest = question == SIZE_MAX ? (dx_slice){0} : dx_slice_from(b->asked->target, question + 1), name, value;
+    dx_status status = DX_OK;
+    while (dx_form_next(&rest, b->arena, &name, &value, &status))
+        if (dx_slice_equal(name, wire)) return true;
+    return false;
 }
 
 // --- headers ---------------------------------------------------------------------------------------------------------------------
@@ -290,6 +311,7 @@ static dx_error_code add_key(binding *b) {
 static dx_error_code write_param(binding *b, const dx_param *param, const dx_given *value) {
     switch (param->in) {
     case DX_IN_QUERY:
+        if (b->asked->target.size && (!param->secret || is_said(b, param->wire))) return DX_ERROR_NONE;
         write_query(b, param, value);
         return DX_ERROR_NONE;
     case DX_IN_COOKIE:
