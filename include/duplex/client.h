@@ -232,6 +232,7 @@ DX_API void dx_call_cancel(dx_call *call);
 DX_API dx_error_code dx_call_wait(dx_call *call, int64_t timeout_ms);
 /* Goes on with a response that its sink paused. Any thread. */
 DX_API void dx_call_resume(dx_call *call);
+/* Whether it is over. Any thread. */
 DX_API bool dx_call_is_over(const dx_call *call);
 /* Once it is over: how it ended. Lives as long as the call. */
 DX_API const dx_error *dx_call_error(const dx_call *call);
