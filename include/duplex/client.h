@@ -138,7 +138,14 @@ static inline dx_arg dx_arg_bool(const char *name, bool value) {
 #define DX_FLOAT(name, value) dx_arg_f64((name), (value))
 #define DX_BOOL(name, value)  dx_arg_bool((name), (value))
 #define DX_END                dx_arg_text(NULL, DX_ARG_END, NULL)
-#define DX_ARGS(...)          ((const dx_arg[]){__VA_ARGS__, DX_END})
+#ifndef __cplusplus
+#define DX_ARGS(...) ((const dx_arg[]){__VA_ARGS__, DX_END})
+#else
+struct dx_arg_list { /* C++ has no array literals: at most 63 parameters, and what is behind them is zero, which is DX_END */
+    dx_arg items[64];
+};
+#define DX_ARGS(...) (dx_arg_list{{__VA_ARGS__, DX_END}}.items)
+#endif
 
 /* --- one call's own settings --------------------------------------------------------------------------------------------------- */
 
