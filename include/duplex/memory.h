@@ -7,8 +7,8 @@
  *
  * Once it is set, all memory of duplex itself and of the JSON it reads comes from it, and so does libcurl's when libduplex is the first in
  * the process to start libcurl (by curl_global_init_mem; libcurl keeps some of it until curl_global_cleanup, which libduplex never calls,
- * as others may use libcurl, too). OpenSSL, libuv, hiredis, libyaml, PCRE2 and the C library go on with their own; some of them have a
- * door like this one.
+ * as others may use libcurl, too). Less than 1 KiB that is made once is kept until the process ends. OpenSSL, libuv, hiredis, libyaml,
+ * PCRE2 and the C library go on with their own; some of them have a door like this one.
  *
  * Without memory libduplex never ends the program: the call in question fails by DX_ERROR_NO_MEMORY.
  *
