@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "client/fail.h"
+#include "client/hedging.h"
 
 enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
 
@@ -48,6 +49,7 @@ static void fill_request(dx_call *call) {
     request->secure = call->endpoint->api->secure;
     request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
     call->sent_fields = bound->fields;
+    call->upload = bound->upload;
     bool idempotent = call->endpoint->open ? bound->method != DX_POST && bound->method != DX_PATCH : call->endpoint->idempotent;
     request->repeatable = idempotent || bound->keyed;
 }
@@ -84,7 +86,6 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->apis = dx_apis_hold(apis);
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
-    call->x.operation = &endpoint->operation;
     call->x.phase_since = call->x.started = dx_clock_monotonic();
     return call;
 }
@@ -264,6 +265,8 @@ static bool on_piece(dx_transfer *transfer, dx_slice piece) {
 static void on_done(dx_transfer *transfer) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
     dx_admission_done(&call->engine->admission, transfer);
+    if (dx_hedging_answered(call)) return;
+    call->x.stop = NULL;
     if (!call->streaming) return dx_exchange_resume(&call->x, DX_ANSWER);
     call->streaming = false;
     if (call->head_told) end(call);
@@ -301,6 +304,7 @@ bool dx_call_write_url(dx_call *call) {
 
 static void stop_sending(dx_exchange *x) {
     dx_call *call = dx_call_of(x);
+    dx_hedging_stop(call);
     dx_admission_cancel(&call->engine->admission, &call->transfer);
 }
 
@@ -317,7 +321,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     call->transfer.x = x;
     call->transfer.ops = &transfer_ops;
     call->transfer.wire = &call->settings->wire;
-    call->transfer.upload = call->bound.upload;
+    call->transfer.upload = call->upload;
     call->transfer.stream = call->has_sink;
     size_t scheme = x->request.secure ? 8 : 7;
     if (!dx_admission_enter(&call->engine->admission, &call->transfer,
@@ -325,6 +329,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
+    dx_hedging_begin(call);
     return DX_WAIT;
 }
 

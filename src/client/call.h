@@ -53,6 +53,9 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
+    dx_exchange_request before_redirects; // the request as it came to the redirect filter
+    dx_upload *upload;                    // of the present attempt: none once a redirect has made it a GET
+    struct dx_hedging *hedging;           // of the attempt; NULL: none
 };
 
 // From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.

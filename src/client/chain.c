@@ -71,6 +71,7 @@ static dx_status add_all(chain_maker *m) {
     if (status == DX_OK) status = add_limit(m);
     if (status == DX_OK) status = add_auth(m);
     if (status == DX_OK) add(m, &dx_redirect_follow_filter, NULL);
+    if (status == DX_OK) status = dx_policy_hedge(&m->settings->hedging, m->client, m->settings, m->api->name, m->arena);
     return status;
 }
 

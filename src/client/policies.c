@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "client/hedging.h"
 
 // --- keeping -----------------------------------------------------------------------------------------------------------------------
 
@@ -92,6 +93,18 @@ dx_status dx_policy_breaker(dx_breaker **out, dx_client *client, const dx_settin
     }
     return dx_policy_keep((void **)out, client, arena, "breaker", name, settings->breaker, make_breaker, settings->breaker,
                           destroy_breaker);
+}
+
+// --- hedging -----------------------------------------------------------------------------------------------------------------------
+
+static void *make_hedge(void *ctx) {
+    return dx_hedge_kept_create(ctx);
+}
+
+dx_status dx_policy_hedge(dx_hedge_kept **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena) {
+    *out = NULL;
+    if (!settings->hedge) return DX_OK;
+    return dx_policy_keep((void **)out, client, arena, "hedge", name, settings->hedge, make_hedge, settings->hedge, dx_hedge_kept_destroy);
 }
 
 // --- limits ------------------------------------------------------------------------------------------------------------------------

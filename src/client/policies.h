@@ -18,6 +18,8 @@ dx_status dx_policy_budget(dx_retry_budget **out, dx_client *client, const dx_se
                            dx_arena *arena) DX_MUST_USE;
 dx_status dx_policy_breaker(dx_breaker **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
                             dx_diags *diags) DX_MUST_USE;
+dx_status dx_policy_hedge(struct dx_hedge_kept **out, dx_client *client, const dx_settings *settings, dx_slice name,
+                          dx_arena *arena) DX_MUST_USE;
 dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
                           dx_diags *diags) DX_MUST_USE;
 dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_slice at, dx_arena *arena,

@@ -16,6 +16,7 @@ typedef struct cached {
     dx_cache_call call;
     dx_cache_entry *entry; // what was found, held by the arena
     dx_cache_decision decision;
+    dx_micros_utc now; // when it came, near enough for what is decided on the way in
     dx_micros_utc asked_at;
     dx_flight_waiter waiter;
     dx_task task;  // news of the flight
@@ -151,7 +152,7 @@ static dx_verdict decide(cached *c) {
     dx_cache_entry *entry = c->call.status == DX_OK ? c->call.entry : NULL;
     if (entry && !hold(x, entry)) entry = NULL;
     c->entry = entry;
-    c->decision = dx_freshness_decide(entry ? &entry->freshness : NULL, DX_GET, &x->request.fields, dx_clock_utc());
+    c->decision = dx_freshness_decide(entry ? &entry->freshness : NULL, DX_GET, &x->request.fields, c->now);
     switch (c->decision.verdict) {
     case DX_CACHE_FRESH:
     case DX_CACHE_STALE_REVALIDATE:
@@ -181,7 +182,7 @@ static void stop_looking(dx_exchange *x) {
 
 static dx_verdict look_up(cached *c) {
     dx_exchange *x = c->x;
-    c->call = (dx_cache_call){.done = on_found, .loop = x->loop, .key = &c->key, .fields = &x->request.fields, .now = dx_clock_utc()};
+    c->call = (dx_cache_call){.done = on_found, .loop = x->loop, .key = &c->key, .fields = &x->request.fields, .now = c->now};
     if (dx_cache_get(c->cache, &c->call)) return decide(c);
     x->stop = stop_looking;
     dx_exchange_enter(x, DX_PHASE_CACHE, dx_clock_monotonic());
@@ -197,7 +198,8 @@ static dx_verdict cache_in(const void *conf, dx_exchange *x) {
     c->x = x;
     x->slots[DX_SLOT_CACHE] = c;
     if (x->request.method != DX_GET) return DX_NEXT;
-    c->decision = dx_freshness_decide(NULL, DX_GET, &x->request.fields, dx_clock_utc());
+    c->now = dx_clock_utc();
+    c->decision = dx_freshness_decide(NULL, DX_GET, &x->request.fields, c->now);
     if (c->decision.verdict == DX_CACHE_BYPASS || make_key(c, DX_GET) != DX_OK) {
         x->slots[DX_SLOT_CACHE] = NULL;
         return DX_NEXT;
