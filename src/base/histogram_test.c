@@ -11,7 +11,7 @@
 
 #include "base/compiler.h"
 
-enum { VALUES = 20000, THREADS = 4, EACH = 200000 };
+enum { VALUES = 20000, THREADS = 4, EACH = 1000000 };
 
 static const dx_nanos HOUR = 3600 * DX_SECOND;
 static const double PERCENTS[] = {0, 0.1, 1, 25, 50, 75, 90, 95, 99, 99.9, 99.99, 100};

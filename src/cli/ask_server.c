@@ -1,10 +1,16 @@
 // Asking a running server, for the commands that do: see ask_server.h.
 #include "cli/ask_server.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "host/control.h"
+
+#define FOLLOW_TIME  (10 * DX_SECOND) // how long the successor of a server that went is looked for
+#define FOLLOW_PAUSE 20               // milliseconds
+#define SECOND_LOOKS 25
 
 static int tell_none(const dx_command *command, const char *path, const char *pid) {
     if (path && access(path, R_OK) != 0)
@@ -25,6 +31,28 @@ static int tell_several(const dx_command *command, const dx_control_server *serv
     return DX_EXIT_FAILED;
 }
 
+// Two servers may be one that hands over: for a moment both can be asked.
+static size_t find(dx_control_server *servers, const char *path, long pid) {
+    size_t count = dx_control_find(servers, DX_CONTROL_SERVERS_CAP, path, pid);
+    for (int look = 0; count == 2 && look < SECOND_LOOKS; look++) {
+        (void)poll(NULL, 0, FOLLOW_PAUSE);
+        count = dx_control_find(servers, DX_CONTROL_SERVERS_CAP, path, pid);
+    }
+    return count;
+}
+
+// A server that hands over goes while others wait for their turn; soon its successor is the one that serves the file.
+static dx_status follow(yyjson_val **answer, const char *path, const char *request, dx_arena *arena, char problem[160]) {
+    dx_nanos until = dx_clock_monotonic() + FOLLOW_TIME;
+    dx_status status = DX_CANCELLED;
+    while (status == DX_CANCELLED && dx_clock_monotonic() < until) {
+        dx_control_server servers[2];
+        (void)poll(NULL, 0, FOLLOW_PAUSE);
+        if (dx_control_find(servers, DX_COUNT_OF(servers), path, 0) == 1) status = dx_control_ask(answer, servers, request, arena, problem);
+    }
+    return status;
+}
+
 int dx_ask_server(yyjson_val **answer, const dx_command *command, const char *path, const char *pid, const char *request, dx_arena *arena) {
     dx_control_server servers[DX_CONTROL_SERVERS_CAP];
     char problem[160];
@@ -32,10 +60,12 @@ int dx_ask_server(yyjson_val **answer, const dx_command *command, const char *pa
     *answer = NULL;
     if (pid && (!dx_slice_to_u64(dx_slice_str(pid), &number) || number == 0 || number > INT32_MAX))
         return dx_usage_error(command, "--pid takes a process id, not \"%s\"", pid);
-    size_t count = dx_control_find(servers, DX_CONTROL_SERVERS_CAP, path, (long)number);
+    size_t count = find(servers, path, (long)number);
     if (count == 0) return tell_none(command, path, pid);
     if (count > 1) return tell_several(command, servers, count);
-    if (dx_control_ask(answer, &servers[0], request, arena, problem) == DX_OK) return DX_EXIT_OK;
+    dx_status status = dx_control_ask(answer, &servers[0], request, arena, problem);
+    if (status == DX_CANCELLED && path && !pid) status = follow(answer, path, request, arena, problem);
+    if (status == DX_OK) return DX_EXIT_OK;
     *answer = NULL;
     fprintf(stderr, "duplex %s: the server %ld could not be asked: %s\n", command->name, servers[0].pid, problem);
     return DX_EXIT_FAILED;

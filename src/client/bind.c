@@ -127,7 +127,7 @@ static dx_error_code gather(binding *b) {
     for (size_t i = 0; i < endpoint->param_count; i++) {
         const dx_param *param = &endpoint->params[i];
         if (b->has[i]) continue;
-        dx_error_code code = param->otherwise ? take_value(b, param, i, dx_given_json(param->otherwise)) : DX_ERROR_NONE;
+        dx_error_code code = param->otherwise ? take_value(b, param, i, *param->otherwise) : DX_ERROR_NONE;
         if (!code && param->required && !b->has[i]) code = refuse(b, "parameter", param->name, "is missing");
         if (code) return code;
     }
@@ -357,7 +357,7 @@ static dx_error_code finish_target(binding *b) {
 }
 
 static dx_error_code check_plain(binding *b) {
-    b->out->method = b->endpoint->open ? dx_method_parse(b->asked->method) : b->endpoint->operation.method;
+    b->out->method = b->endpoint->open ? dx_method_parse(b->asked->method) : (dx_method)b->endpoint->method;
     if (!b->endpoint->open) return DX_ERROR_NONE;
     if (b->out->method == DX_METHOD_UNKNOWN || b->out->method == DX_CONNECT || b->out->method == DX_TRACE)
         return dx_fail(b->error, DX_ERROR_ARGUMENT, "the method \"%.*s\" can't be sent", DX_SLICE_ARG(b->asked->method));

@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "client/fail.h"
+#include "client/hedging.h"
 
 enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
 
@@ -30,7 +31,7 @@ static void take_options(dx_call *call, const dx_call_options *options) {
     call->fresh = options->fresh;
     call->only_cached = options->only_cached;
     call->raise = options->raise_on_error == DX_RAISE_AS_DEFINED ? call->settings->raise : options->raise_on_error == DX_RAISE_ALWAYS;
-    call->has_sink = options->sink != NULL;
+    call->has_sink = call->x.streams = options->sink != NULL;
     if (options->sink) call->sink = *options->sink;
     call->endpoint_name = dx_arena_copy(call->arena, call->endpoint->full).data;
     call->correlation_id = dx_arena_copy(call->arena, dx_slice_str(options->correlation_id));
@@ -56,7 +57,6 @@ static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_erro
     const char *own = asked->options->settings;
     yyjson_doc *document;
     dx_diags found;
-    call->settings = asked->endpoint->settings;
     if (!own) return DX_ERROR_NONE;
     dx_diags_init(&found, call->arena);
     dx_status status = dx_json_read(&document, call->arena, dx_slice_str(own), NULL, &found);
@@ -70,37 +70,82 @@ static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_erro
     return found.first ? dx_fail_diags(error, DX_ERROR_ARGUMENT, &found) : no_memory(error);
 }
 
-dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) {
-    dx_asked given = *asked;
+static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoint) {
     dx_arena *arena = dx_pool_take(client->pool);
     dx_call *call = arena ? DX_ARENA_NEW(arena, dx_call) : NULL;
-    *out = NULL;
     if (!call) {
         if (arena) dx_pool_give(client->pool, arena);
-        return no_memory(error);
+        return NULL;
     }
     call->pool = client->pool;
     call->arena = arena;
     call->client = client;
-    call->apis = apis;
-    call->endpoint = asked->endpoint;
+    call->endpoint = endpoint;
+    call->settings = endpoint->settings;
+    call->apis = dx_apis_hold(apis);
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
-    call->x.operation = &asked->endpoint->operation;
     call->x.phase_since = call->x.started = dx_clock_monotonic();
+    return call;
+}
+
+static dx_error_code give_up(dx_call *call, dx_error_code code) {
+    dx_apis_release(call->apis);
+    dx_call_release(call);
+    return code;
+}
+
+// Who it is, for caches and limits.
+static bool set_principal(dx_call *call) {
+    const dx_auth *auth = call->settings->identity;
+    if (!auth || !call->endpoint->auth_required) return true;
+    dx_principal *principal = DX_ARENA_NEW(call->arena, dx_principal);
+    if (!principal) return false;
+    principal->id = dx_slice_str(auth->identity); // the settings hold the auth, and the call the settings
+    call->x.principal = principal;
+    return true;
+}
+
+static dx_error_code finish_making(dx_call *call, dx_nanos timeout, dx_error *error) {
+    fill_request(call);
+    call->x.deadline = timeout ? call->x.started + timeout : 0;
+    return set_principal(call) ? DX_ERROR_NONE : no_memory(error);
+}
+
+// What the caller wants of a cache is said as HTTP says it (RFC 9111 section 5.2.1).
+static dx_error_code ask_cache(dx_call *call, dx_error *error) {
+    if (!call->fresh && !call->only_cached) return DX_ERROR_NONE;
+    if (call->only_cached && !call->settings->cache)
+        return dx_fail(error, DX_ERROR_NOT_CACHED, "%.*s has no cache", DX_SLICE_ARG(call->endpoint->full));
+    dx_slice value = call->only_cached ? DX_SLICE("only-if-cached") : DX_SLICE("no-cache");
+    return dx_fields_add(&call->bound.fields, call->arena, DX_SLICE("Cache-Control"), value) == DX_OK ? DX_ERROR_NONE : no_memory(error);
+}
+
+dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) {
+    dx_asked given = *asked;
+    *out = NULL;
+    dx_call *call = make(client, apis, asked->endpoint);
+    if (!call) return no_memory(error);
     dx_error_code code = make_settings(call, asked, error);
     given.settings = call->settings;
     if (!code) take_options(call, asked->options);
-    if (!code) code = dx_bind(&call->bound, arena, &given, error);
-    if (code) {
-        call->apis = NULL;
-        dx_call_release(call);
-        return code;
-    }
-    (void)dx_apis_hold(apis);
-    fill_request(call);
+    if (!code) code = dx_bind(&call->bound, call->arena, &given, error);
+    if (!code) code = ask_cache(call, error);
     dx_nanos timeout = asked->options->timeout_ms > 0 ? (dx_nanos)asked->options->timeout_ms * DX_MILLISECOND : call->settings->timeout;
-    call->x.deadline = timeout ? call->x.started + timeout : 0;
+    if (!code) code = finish_making(call, timeout, error);
+    if (code) return give_up(call, code);
+    *out = call;
+    return DX_ERROR_NONE;
+}
+
+dx_error_code dx_call_clone(dx_call **out, const dx_call *from, bool (*fill)(dx_bound *to, dx_arena *arena, const dx_call *from)) {
+    static const dx_call_options options = DX_CALL_OPTIONS_INIT;
+    *out = NULL;
+    dx_call *call = make(from->client, from->apis, from->endpoint);
+    if (!call) return DX_ERROR_NO_MEMORY;
+    take_options(call, &options);
+    dx_error_code code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
+    if (code) return give_up(call, code);
     *out = call;
     return DX_ERROR_NONE;
 }
@@ -120,6 +165,7 @@ static void take_answer(dx_call *call) {
     call->response.fields = x->response.fields;
     call->response.body = call->has_sink ? (dx_slice){0} : x->response.body;
     call->response.attempts = x->attempt;
+    call->response.cache = (dx_cache_state)x->cached;
     call->has_response = x->failure == DX_ERROR_NONE;
 }
 
@@ -218,6 +264,8 @@ static bool on_piece(dx_transfer *transfer, dx_slice piece) {
 static void on_done(dx_transfer *transfer) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
     dx_admission_done(&call->engine->admission, transfer);
+    if (dx_hedging_answered(call)) return;
+    call->x.stop = NULL;
     if (!call->streaming) return dx_exchange_resume(&call->x, DX_ANSWER);
     call->streaming = false;
     if (call->head_told) end(call);
@@ -255,6 +303,7 @@ bool dx_call_write_url(dx_call *call) {
 
 static void stop_sending(dx_exchange *x) {
     dx_call *call = dx_call_of(x);
+    dx_hedging_stop(call);
     dx_admission_cancel(&call->engine->admission, &call->transfer);
 }
 
@@ -279,6 +328,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
+    dx_hedging_begin(call);
     return DX_WAIT;
 }
 

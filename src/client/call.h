@@ -53,10 +53,14 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
+    struct dx_hedging *hedging; // of the attempt; NULL: none
 };
 
 // From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.
 dx_error_code dx_call_create(dx_call **out, struct dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) DX_MUST_USE;
+// A call of the same endpoint and settings whose request `fill` writes, into the new call's arena.
+dx_error_code dx_call_clone(dx_call **out, const struct dx_call *from,
+                            bool (*fill)(dx_bound *to, dx_arena *arena, const struct dx_call *from)) DX_MUST_USE;
 // On the engine's thread: begins it; `call->engine` is set. The engine holds it until it is over.
 void dx_call_begin(dx_call *call);
 // On the engine's thread: ends it early.

@@ -175,7 +175,10 @@ static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx
     call->synchronous = true;
     call->engine = engine;
     dx_call_hold(call);
+    call->transfer.flushed = true;
     dx_call_begin(call);
+    call->transfer.flushed = false;
+    if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
     give_back(client, engine);
     dx_error_code code = call->error.code;
@@ -230,6 +233,12 @@ static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_c
     return DX_ERROR_NONE;
 }
 
+void dx_client_start_own(dx_client *client, dx_call *call) {
+    dx_call *started;
+    call->internal = true;
+    if (start(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE) dx_call_release(started);
+}
+
 dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                             dx_call_done done, void *context, dx_error *error) {
     dx_call *call;
@@ -268,6 +277,7 @@ static void close_engine(dx_task *task) {
 
 static void unhold(dx_client *client) {
     dx_pool_release(client->pool);
+    dx_redis_links_deinit(&client->redis);
     (void)pthread_mutex_destroy(&client->lock);
     (void)pthread_cond_destroy(&client->changed);
     dx_memory_free(client);

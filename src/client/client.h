@@ -4,6 +4,7 @@
 
 #include "client/call.h"
 #include "client/pool.h"
+#include "client/redis_links.h"
 #include "client/upstream.h"
 #include "duplex/loop.h"
 
@@ -24,6 +25,7 @@ struct dx_client {
     size_t waiting;         // threads in dx_call_wait and dx_client_close
     atomic_bool closing;
     dx_pool *pool;
+    dx_redis_links redis;
     dx_loop_driver driver; // with options.loop
     dx_loop *driven;
 };
@@ -38,6 +40,11 @@ dx_status dx_client_check_layer(dx_client *client, dx_arena *arena, yyjson_val *
 dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena,
                                 dx_diags *diags) DX_MUST_USE;
 dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *diags) DX_MUST_USE; // of all endpoints
+
+// --- refetch.c: sends what a stale answer was given for once more, behind the caller's back (dx_cache_conf.revalidate).
+void dx_client_fetch_again(void *ctx, dx_exchange *x);
+// --- client.c: starts a call that is made, on an engine with a thread; lets go of the caller's hold.
+void dx_client_start_own(dx_client *client, dx_call *call);
 
 // --- judge.c: what an answer means, once it is here
 void dx_client_judge_answer(dx_call *call); // held against its model: error and code

@@ -1,6 +1,6 @@
 // Easy handles: made once for settings, used again and again, so that a call sets only its URL, method, headers and body.
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 #include "client/curl_parts.h"
@@ -42,6 +42,14 @@ static bool set_tls(CURL *easy, const dx_wire_settings *wire) {
     return ok;
 }
 
+// libcurl looks through the environment for every request where it is told nothing; once for a handle is enough.
+static bool environment_has_proxy(void) {
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < DX_COUNT_OF(names); i++)
+        if (getenv(names[i])) return true;
+    return false;
+}
+
 static bool set_connection(CURL *easy, const dx_wire_settings *wire) {
     bool ok = true;
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -56,7 +64,7 @@ static bool set_connection(CURL *easy, const dx_wire_settings *wire) {
     SET(CURLOPT_HTTP_VERSION, (long)(wire->http1_only ? CURL_HTTP_VERSION_1_1
                                      : wire->http2    ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
                                                       : CURL_HTTP_VERSION_2TLS));
-    if (wire->proxy) SET(CURLOPT_PROXY, wire->proxy);
+    if (wire->proxy || !environment_has_proxy()) SET(CURLOPT_PROXY, wire->proxy ? wire->proxy : "");
     if (wire->idle_timeout) {
         SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
         SET(CURLOPT_LOW_SPEED_TIME, (long)((wire->idle_timeout + DX_SECOND - 1) / DX_SECOND));

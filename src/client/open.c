@@ -23,7 +23,7 @@ static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_c
         options.ctx = (void *)(uintptr_t)client;
     }
     dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &options, findings);
-    return status == DX_OK ? dx_apis_create(out, definition, findings) : status;
+    return status == DX_OK ? dx_apis_create(out, definition, false, findings) : status;
 }
 
 static dx_error_code read_apis(dx_client *client, const char *path, dx_slice text, dx_error *error) {
@@ -33,6 +33,7 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags_init(&findings, arena);
     dx_status status = load(&client->apis, path, text, &client->options, &findings);
     if (status == DX_OK) status = dx_client_build_chains(client, client->apis, &findings);
+    if (status == DX_OK) dx_apis_forget_definition(client->apis);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     if (status != DX_OK && status != DX_NO_MEMORY) code = dx_fail_diags(error, DX_ERROR_CONFIG, &findings);
@@ -61,6 +62,7 @@ static dx_client *make(void) {
         return NULL;
     }
     (void)pthread_mutex_init(&client->lock, NULL);
+    dx_redis_links_init(&client->redis);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&client->changed, &clock);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "client/hedging.h"
 
 // --- keeping -----------------------------------------------------------------------------------------------------------------------
 
@@ -19,8 +20,8 @@ static void let_go(void *ctx) {
 }
 
 // The kept thing of this kind, name and settings.
-static dx_status keep(void **out, dx_client *client, dx_arena *arena, const char *kind, dx_slice name, yyjson_val *settings,
-                      void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object)) {
+dx_status dx_policy_keep(void **out, dx_client *client, dx_arena *arena, const char *kind, dx_slice name, yyjson_val *settings,
+                         void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object)) {
     dx_buffer key;
     hold *held = DX_ARENA_NEW(arena, hold);
     dx_buffer_init(&key, arena, (size_t)1 << 20);
@@ -52,7 +53,7 @@ static void *make_budget(void *ctx) {
 
 dx_status dx_policy_budget(dx_retry_budget **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena) {
     yyjson_val *budget = yyjson_obj_get(yyjson_obj_get(settings->tree, "retry"), "budget");
-    return keep((void **)out, client, arena, "budget", name, budget, make_budget, (void *)(uintptr_t)settings, dx_memory_free);
+    return dx_policy_keep((void **)out, client, arena, "budget", name, budget, make_budget, (void *)(uintptr_t)settings, dx_memory_free);
 }
 
 // --- breakers ----------------------------------------------------------------------------------------------------------------------
@@ -90,7 +91,20 @@ dx_status dx_policy_breaker(dx_breaker **out, dx_client *client, const dx_settin
         (void)dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "breaker: window and open_time must be over 0 seconds");
         return DX_INVALID;
     }
-    return keep((void **)out, client, arena, "breaker", name, settings->breaker, make_breaker, settings->breaker, destroy_breaker);
+    return dx_policy_keep((void **)out, client, arena, "breaker", name, settings->breaker, make_breaker, settings->breaker,
+                          destroy_breaker);
+}
+
+// --- hedging -----------------------------------------------------------------------------------------------------------------------
+
+static void *make_hedge(void *ctx) {
+    return dx_hedge_kept_create(ctx);
+}
+
+dx_status dx_policy_hedge(dx_hedge_kept **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena) {
+    *out = NULL;
+    if (!settings->hedge) return DX_OK;
+    return dx_policy_keep((void **)out, client, arena, "hedge", name, settings->hedge, make_hedge, settings->hedge, dx_hedge_kept_destroy);
 }
 
 // --- limits ------------------------------------------------------------------------------------------------------------------------
@@ -146,8 +160,8 @@ dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_setti
     conf->adaptive = yyjson_get_bool(yyjson_obj_get(from, "adaptive"));
     *out = conf;
     if (dx_slice_equal(dx_json_member_slice(from, "per"), DX_SLICE("credential")))
-        return keep((void **)&conf->by_credential, client, arena, "limits", name, from, make_limits, NULL, destroy_limits);
-    return keep((void **)&conf->limit, client, arena, "limit", name, from, make_limit, &conf->options, release_limit);
+        return dx_policy_keep((void **)&conf->by_credential, client, arena, "limits", name, from, make_limits, NULL, destroy_limits);
+    return dx_policy_keep((void **)&conf->limit, client, arena, "limit", name, from, make_limit, &conf->options, release_limit);
 }
 
 // --- auth --------------------------------------------------------------------------------------------------------------------------
@@ -175,6 +189,6 @@ dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *se
     auth_ask ask = {settings->auth, name, at, diags, DX_OK};
     *out = NULL;
     if (!settings->auth) return DX_OK;
-    dx_status status = keep((void **)out, client, arena, "auth", name, settings->auth, make_auth, &ask, release_auth);
+    dx_status status = dx_policy_keep((void **)out, client, arena, "auth", name, settings->auth, make_auth, &ask, release_auth);
     return ask.status != DX_OK ? ask.status : status;
 }

@@ -30,6 +30,7 @@ struct dx_transfer {
     dx_slice url;      // absolute, NUL-terminated
     dx_upload *upload; // instead of x->request.body; rewound
     bool stream;
+    bool flushed; // the owner calls `flush` soon: nobody need be woken for it
     // the transport's
     void *state;
     dx_transfer *next;
@@ -44,9 +45,10 @@ struct dx_transport_ops {
     const char *name;
     dx_status (*open)(void **out, const void *conf, dx_loop *loop); // `conf`: shared by all loops, immutable or thread-safe
     void (*send)(void *self, dx_transfer *transfer);                // ends in `done`, later or before it returns never
-    void (*cancel)(void *self, dx_transfer *transfer);              // sent and not done: forgets it; nothing more is told of it
-    void (*resume)(void *self, dx_transfer *transfer);              // pieces may come (again)
-    void (*close)(void *self);                                      // nothing is under way; takes what `open` gave
+    void (*flush)(void *self); // what was sent and not begun begins now; not from inside what is told. NULL: nothing to do
+    void (*cancel)(void *self, dx_transfer *transfer); // sent and not done: forgets it; nothing more is told of it
+    void (*resume)(void *self, dx_transfer *transfer); // pieces may come (again)
+    void (*close)(void *self);                         // nothing is under way; takes what `open` gave
 };
 
 typedef struct dx_transport_use {

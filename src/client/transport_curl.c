@@ -255,8 +255,8 @@ static void start(dx_task *task) {
 }
 
 // Handles that were added are set going together, in a turn of their own: `send` is called from anywhere.
-static void start_soon(dx_curl *curl) {
-    if (curl->settling) {
+static void start_soon(dx_curl *curl, bool flushed) {
+    if (curl->settling || flushed) {
         curl->due = true;
     } else if (!curl->start_posted) {
         curl->start_posted = true;
@@ -282,12 +282,16 @@ static void send_one(void *self, dx_transfer *transfer) {
     curl->inside = true;
     bool prepared = dx_curl_prepare(t) && curl_multi_add_handle(curl->multi, t->easy) == CURLM_OK;
     curl->inside = was_inside;
-    if (prepared) return start_soon(curl);
+    if (prepared) return start_soon(curl, transfer->flushed);
     if (transfer->x->failure == DX_ERROR_NONE)
         (void)dx_exchange_fail_out(transfer->x, DX_ERROR_NO_MEMORY, "the request could not be prepared");
     dx_curl_give_back(t);
     t->task_posted = true;
     dx_loop_post(curl->loop, &t->task);
+}
+
+static void flush(void *self) {
+    settle(self);
 }
 
 static void cancel(void *self, dx_transfer *transfer) {
@@ -304,7 +308,7 @@ static void cancel(void *self, dx_transfer *transfer) {
     curl->inside = was_inside;
     unnote(t);
     if (!t->giving) dx_curl_give_back(t);
-    if (curl->due) start_soon(curl);
+    if (curl->due) start_soon(curl, false);
 }
 
 static void resume(void *self, dx_transfer *transfer) {
@@ -320,7 +324,7 @@ static void resume(void *self, dx_transfer *transfer) {
     }
     curl->inside = was_inside;
     note(t);
-    start_soon(curl);
+    start_soon(curl, false);
 }
 
 // --- life --------------------------------------------------------------------------------------------------------------------------
@@ -369,4 +373,4 @@ static dx_status open_one(void **out, const void *conf, dx_loop *loop) {
 }
 
 const dx_transport_ops dx_curl_transport = {
-    .name = "curl", .open = open_one, .send = send_one, .cancel = cancel, .resume = resume, .close = close_all};
+    .name = "curl", .open = open_one, .send = send_one, .flush = flush, .cancel = cancel, .resume = resume, .close = close_all};

@@ -114,7 +114,8 @@ static void pass_on(fault_transfer *t) {
                              .wire = outer->wire,
                              .url = outer->url,
                              .upload = outer->upload,
-                             .stream = outer->stream && !whole};
+                             .stream = outer->stream && !whole,
+                             .flushed = outer->flushed && t->rule.kind != DX_FAULT_LATENCY};
     t->self->transport->inner.ops->send(t->self->inner, &t->inner);
 }
 
@@ -162,6 +163,11 @@ static void send_one(void *ctx, dx_transfer *transfer) {
     dx_alarm_start(&t->alarm, t->rule.delay_ms * DX_MILLISECOND);
 }
 
+static void flush(void *ctx) {
+    fault_loop *self = ctx;
+    if (self->transport->inner.ops->flush) self->transport->inner.ops->flush(self->inner);
+}
+
 static void cancel(void *ctx, dx_transfer *transfer) {
     fault_loop *self = ctx;
     fault_transfer *t = transfer->state;
@@ -200,7 +206,7 @@ static dx_status open_loop(void **out, const void *conf, dx_loop *loop) {
 }
 
 static const dx_transport_ops fault_ops = {
-    .name = "fault", .open = open_loop, .send = send_one, .cancel = cancel, .resume = resume, .close = close_loop};
+    .name = "fault", .open = open_loop, .send = send_one, .flush = flush, .cancel = cancel, .resume = resume, .close = close_loop};
 
 // --- setting up --------------------------------------------------------------------------------------------------------------------------
 

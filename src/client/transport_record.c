@@ -136,7 +136,7 @@ static bool prepare(record_transfer *t, dx_transfer *transfer) {
         return false;
     }
     dx_buffer_init(&t->pieces, x->arena, DX_RECORDING_BODY_CAP);
-    t->inner = (dx_transfer){.x = x, .ops = &inner_ops, .wire = transfer->wire, .url = transfer->url, .stream = transfer->stream};
+    t->inner = (dx_transfer){.x = x, .ops = &inner_ops, .wire = transfer->wire, .url = transfer->url, .stream = transfer->stream, .flushed = transfer->flushed};
     if (!transfer->upload) return true;
     dx_upload_init(&t->upload, x->arena); // it can be read only once, perhaps
     t->inner.upload = &t->upload;
@@ -152,6 +152,11 @@ static void send_one(void *ctx, dx_transfer *transfer) {
     if (!prepare(t, transfer)) return fail_now(transfer);
     transfer->state = t;
     self->transport->inner.ops->send(self->inner, &t->inner);
+}
+
+static void flush(void *ctx) {
+    record_loop *self = ctx;
+    if (self->transport->inner.ops->flush) self->transport->inner.ops->flush(self->inner);
 }
 
 static void cancel(void *ctx, dx_transfer *transfer) {
@@ -188,7 +193,7 @@ static dx_status open_loop(void **out, const void *conf, dx_loop *loop) {
 }
 
 static const dx_transport_ops record_ops = {
-    .name = "record", .open = open_loop, .send = send_one, .cancel = cancel, .resume = resume, .close = close_loop};
+    .name = "record", .open = open_loop, .send = send_one, .flush = flush, .cancel = cancel, .resume = resume, .close = close_loop};
 
 // --- setting up --------------------------------------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ static const char *variable(void *ctx, const char *name) {
 static dx_definition *define(const char *text) {
     char path[] = "/tmp/duplex-plan-XXXXXX";
     dx_definition *out = NULL;
-    dx_definition_options options = {variable, NULL};
+    dx_definition_options options = {.variable = variable};
     int file = mkstemp(path);
     assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
     close(file);

@@ -189,6 +189,8 @@ struct dx_exchange {
     dx_phase phase;                 // where it is
     dx_nanos retry_after;           // the wait that server, limiter or breaker asks for; 0: none
     uint16_t attempt;               // how often it has been sent
+    uint8_t cached;                 // what a cache had to do with the answer (dx_cache_state of duplex/client.h)
+    bool streams;                   // its answer is handed on in pieces, and no filter sees the body
     dx_nanos phase_since;           // monotonic
     dx_nanos spent[DX_PHASE_COUNT]; // in phases that are over
 };

@@ -22,7 +22,7 @@ typedef struct dx_control_server {
 // Servers of the definition at `path` (NULL: of any), or the one whose process id is `pid` (0: any). Returns how many there are.
 size_t dx_control_find(dx_control_server *out, size_t cap, const char *path, long pid);
 // Asks, and waits for the answer, which may take as long as building the definition does. `*answer` lives in the arena. On anything but
-// DX_OK `problem` says in words what went wrong.
+// DX_OK `problem` says in words what went wrong. DX_CANCELLED: the server went, or ended the connection, before it said a word.
 dx_status dx_control_ask(yyjson_val **answer, const dx_control_server *server, const char *request, dx_arena *arena,
                          char problem[160]) DX_MUST_USE;
 

@@ -119,15 +119,21 @@ static dx_status fail(char problem[160], const char *what) {
     return DX_UNAVAILABLE;
 }
 
+// Who waits in the queue of a server that hands over, or stops, is cut off.
+static dx_status lost(char problem[160], const char *what) {
+    (void)fail(problem, what);
+    return DX_CANCELLED;
+}
+
 static dx_status talk(dx_buffer *out, int fd, const char *request, char problem[160]) {
-    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request)) return fail(problem, strerror(errno));
+    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request)) return lost(problem, strerror(errno));
     for (;;) {
         char *to = dx_buffer_reserve(out, 65536);
         if (!to) return fail(problem, "the answer is too long");
         ssize_t got = recv(fd, to, 65536, 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail(problem, strerror(errno));
-        if (got == 0) return DX_OK;
+        if (got < 0) return out->size ? fail(problem, strerror(errno)) : lost(problem, strerror(errno));
+        if (got == 0) return out->size ? DX_OK : lost(problem, "it ended before it answered");
         out->size += (size_t)got;
     }
 }
@@ -139,11 +145,10 @@ dx_status dx_control_ask(yyjson_val **answer, const dx_control_server *server, c
     int fd;
     dx_status status = connect_to(&fd, server, 0);
     if (status == DX_FORBIDDEN) return fail(problem, "the socket is not that process's");
-    if (status != DX_OK) return fail(problem, strerror(errno));
+    if (status != DX_OK) return lost(problem, strerror(errno));
     status = talk(&text, fd, request, problem);
     close(fd);
     if (status != DX_OK) return status;
-    if (text.size == 0) return fail(problem, "it ended before it answered");
     if (dx_json_read(&doc, arena, dx_buffer_slice(&text), NULL, NULL) != DX_OK) return fail(problem, "its answer can't be read");
     *answer = yyjson_doc_get_root(doc);
     return DX_OK;

@@ -4,6 +4,7 @@
 //     old → new   {"sockets":[{"fd":7,"address":"0.0.0.0:443","nth":0,"foreign":false}, …]}
 //     new → old   {"ok":true,"pid":4712}   when it has built its app and its workers stand ready; or its findings, and it ends
 //     old → new   {"go":true}              from then on the new one accepts, and the old one drains politely
+//     new → old   the end of the channel   when it can be asked in turn; whoever asked for all this is answered then
 //
 // Both have the same sockets, not copies of their names, so that no connection that waits in one is lost. Until "go" the new one accepts
 // nothing; when the channel ends before it, it ends too. So whatever goes wrong, one process serves, and it is the old one.
@@ -199,6 +200,12 @@ static void await_drain(dx_host *host) {
     (void)!dx_workers_visit(host, pass_by, NULL);
 }
 
+// Nor before the new one has its control socket: what is asked next shall find it.
+static void await_end(dx_arena *arena, int channel) {
+    dx_slice words;
+    (void)!hear(&words, arena, channel, -1, GO_TIME);
+}
+
 static dx_status hand_over(dx_host *host, dx_report *report, int channel[2]) {
     dx_buffer message;
     pid_t pid;
@@ -212,6 +219,7 @@ static dx_status hand_over(dx_host *host, dx_report *report, int channel[2]) {
     if (status == DX_OK) status = let_go(host, report, channel[0], pid);
     if (status == DX_OK) {
         await_drain(host);
+        await_end(report->arena, channel[0]);
         return DX_OK;
     }
     (void)kill(pid, SIGKILL); // it serves nobody
@@ -287,10 +295,13 @@ dx_status dx_handover_ready(dx_host *host) {
     if (status == DX_OK && !yyjson_get_bool(yyjson_obj_get(go, "go"))) status = DX_CANCELLED;
     dx_arena_destroy(arena);
     if (status != DX_OK) return status;
-    close(host->predecessor);
-    host->predecessor = -1;
     host->took_over = true;
     return DX_OK;
+}
+
+void dx_handover_end(dx_host *host) {
+    if (host->predecessor >= 0) close(host->predecessor);
+    host->predecessor = -1;
 }
 
 void dx_handover_fail(dx_host *host, dx_status status, const dx_diags *diags) {

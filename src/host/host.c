@@ -140,6 +140,7 @@ static dx_status begin(dx_host *host, dx_diags *diags) {
     if (status != DX_OK) return status;
     dx_sockets_settle(&host->sockets, host->app);
     host->control = dx_control_open(host->options->app.path);
+    dx_handover_end(host);
     announce(host);
     host->beat_every = dx_systemd_watchdog(host->took_over);
     dx_systemd_tell("READY=1\nSTATUS=serving");

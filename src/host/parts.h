@@ -156,10 +156,11 @@ static inline bool dx_app_logs_requests(const dx_app *app) {
 // --- handover.c
 // Starts the program anew, gives it the sockets, and lets it go on. On anything but DX_OK this process goes on as it was.
 void dx_host_upgrade(dx_host *host, dx_report *report);
-// In the new process: takes the sockets, when it was started by an old one; says that it stands ready, and waits until it may accept; or
-// says why it can't.
+// In the new process: takes the sockets, when it was started by an old one; says that it stands ready, and waits until it may accept; ends
+// the channel when it can be asked in turn; or says why it can't.
 dx_status dx_handover_begin(dx_host *host, dx_diags *diags) DX_MUST_USE;
 dx_status dx_handover_ready(dx_host *host) DX_MUST_USE;
+void dx_handover_end(dx_host *host);
 void dx_handover_fail(dx_host *host, dx_status status, const dx_diags *diags);
 
 // --- systemd.c

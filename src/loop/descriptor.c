@@ -17,6 +17,7 @@ struct dx_descriptor {
     int fd;
     unsigned wanted;
     unsigned told;               // what libuv watches
+    bool weak;                   // does not hold the loop
     bool drop;                   // READABLE came unwanted: do not leave it in place
     dx_descriptor *next, **link; // the loop's stale ones; NULL link: none of them
 };
@@ -27,6 +28,7 @@ static void mark(dx_descriptor *d) {
     d->link = &d->loop->stale;
     if (d->next) d->next->link = &d->next;
     d->loop->stale = d;
+    dx_loop_expect_end(d->loop);
 }
 
 static void unmark(dx_descriptor *d) {
@@ -88,13 +90,22 @@ dx_status dx_descriptor_create(dx_descriptor **out, dx_loop *loop, int fd, void 
     return DX_OK;
 }
 
+static void hold(dx_descriptor *d) {
+    if (d->wanted && !d->weak)
+        uv_ref((uv_handle_t *)&d->poll);
+    else
+        uv_unref((uv_handle_t *)&d->poll);
+}
+
+void dx_descriptor_holds(dx_descriptor *d, bool holds) {
+    d->weak = !holds;
+    hold(d);
+}
+
 void dx_descriptor_want(dx_descriptor *d, unsigned events) {
     if (events == d->wanted) return;
-    if (!events)
-        uv_unref((uv_handle_t *)&d->poll);
-    else if (!d->wanted)
-        uv_ref((uv_handle_t *)&d->poll);
     d->wanted = events;
+    hold(d);
     if ((events & ~d->told) || (d->told & DX_WRITABLE & ~events)) mark(d);
 }
 

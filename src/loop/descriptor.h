@@ -4,6 +4,8 @@
 #ifndef DX_LOOP_DESCRIPTOR_H
 #define DX_LOOP_DESCRIPTOR_H
 
+#include <stdbool.h>
+
 #include "loop/loop.h"
 
 #define DX_READABLE 1u
@@ -19,6 +21,8 @@ dx_status dx_descriptor_create(dx_descriptor **out, dx_loop *loop, int fd, void 
 // DX_READABLE | DX_WRITABLE, or 0, in place of what was wanted. On the loop's thread, from anywhere in a turn or between two. A
 // descriptor of which nothing is wanted does not hold the loop.
 void dx_descriptor_want(dx_descriptor *descriptor, unsigned events);
+// Whether it holds the loop while something is wanted, as it does at first: not so for a connection at rest that is watched for its end.
+void dx_descriptor_holds(dx_descriptor *descriptor, bool holds);
 // Before the number is closed. Safe inside `ready`, which is not called again. Takes NULL.
 void dx_descriptor_destroy(dx_descriptor *descriptor);
 

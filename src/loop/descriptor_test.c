@@ -217,6 +217,12 @@ static void one_at_rest_does_not_hold_the_loop(void **state) {
     dx_descriptor_want(ends[0].descriptor, 0);
     dx_loop_stop(*state);
     assert_int_equal(dx_loop_run(*state), DX_OK);
+    dx_descriptor_want(ends[0].descriptor, DX_READABLE);
+    dx_descriptor_holds(ends[0].descriptor, false);
+    dx_loop_stop(*state);
+    assert_int_equal(dx_loop_run(*state), DX_OK);
+    dx_descriptor_holds(ends[0].descriptor, true);
+    assert_true(uv_loop_alive(dx_loop_uv(*state)));
     drop(&ends[0]);
     drop(&ends[1]);
 }

@@ -31,6 +31,15 @@ void dx_loop_leave(dx_loop *loop, void (*closed)(void *ctx), void *ctx) {
     if (!borrowed && closed) closed(ctx);
 }
 
+void dx_loop_hold(dx_loop *loop) {
+    loop->holds++;
+    if (loop->borrowed) uv_ref((uv_handle_t *)&loop->wake);
+}
+
+void dx_loop_let_go(dx_loop *loop) {
+    if (--loop->holds == 0 && loop->borrowed && !dx_loop_has_left(loop)) uv_unref((uv_handle_t *)&loop->wake);
+}
+
 int dx_loop_backend_fd(dx_loop *loop) {
     return uv_backend_fd(loop->uv);
 }

@@ -15,6 +15,11 @@ dx_status dx_loop_create_on(dx_loop **out, struct uv_loop_s *uv) DX_MUST_USE;
 // is not to be used any more from now on. On one of our own: as dx_loop_destroy, and `closed` is called at once. Takes NULL.
 void dx_loop_leave(dx_loop *loop, void (*closed)(void *ctx), void *ctx);
 
+// Holds a borrowed loop as long as it was called more often than dx_loop_let_go: while a call of theirs is under way. On its thread.
+// Nothing on one of our own, which runs until it is stopped.
+void dx_loop_hold(dx_loop *loop);
+void dx_loop_let_go(dx_loop *loop);
+
 // Inside a foreign loop: wait there until the descriptor is readable or the timeout is over (ask for it before each wait: what was begun
 // since the last turn makes it 0), then give a turn. On one thread at a time.
 int dx_loop_backend_fd(dx_loop *loop);

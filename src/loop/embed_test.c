@@ -44,7 +44,7 @@ typedef struct reader {
     dx_descriptor *descriptor, *wakes; // the other's, wanted from inside
     dx_task *posts;
     int fd;
-    bool done;
+    bool done, rests;
 } reader;
 
 static void on_ready(void *ctx, int fd, unsigned events) {
@@ -53,6 +53,7 @@ static void on_ready(void *ctx, int fd, unsigned events) {
     (void)events;
     assert_int_equal(read(fd, &byte, 1), 1);
     r->done = true;
+    if (r->rests) dx_descriptor_want(r->descriptor, 0);
     if (r->wakes) dx_descriptor_want(r->wakes, DX_READABLE);
     if (r->posts) dx_loop_post(r->loop, r->posts);
 }
@@ -275,6 +276,35 @@ static void their_loop_runs_ours_and_outlives_it(void **state) {
     assert_int_equal(uv_loop_close(&theirs), 0);
 }
 
+static void their_loop_goes_on_for_what_is_to_be_done_and_ends_behind_it(void **state) {
+    (void)state;
+    uv_loop_t theirs;
+    dx_loop *loop = NULL;
+    reader a;
+    flag deferred = {.deferred = {NULL, NULL, set_by_deferred}};
+    assert_int_equal(uv_loop_init(&theirs), 0);
+    assert_int_equal(dx_loop_create_on(&loop, &theirs), DX_OK);
+    dx_loop_defer(loop, &deferred.deferred);
+    assert_int_equal(uv_run(&theirs, UV_RUN_DEFAULT), 0);
+    assert_true(deferred.set);
+    int to_a = open_reader(&a, loop);
+    a.rests = true;
+    dx_descriptor_want(a.descriptor, DX_READABLE); // libuv does not know of it yet
+    assert_int_equal(write(to_a, "x", 1), 1);
+    assert_int_equal(uv_run(&theirs, UV_RUN_DEFAULT), 0);
+    assert_true(a.done);
+    dx_loop_hold(loop);
+    dx_loop_hold(loop);
+    dx_loop_let_go(loop);
+    assert_int_not_equal(uv_run(&theirs, UV_RUN_NOWAIT), 0);
+    dx_loop_let_go(loop);
+    assert_false(uv_loop_alive(&theirs));
+    close_reader(&a, to_a);
+    dx_loop_leave(loop, NULL, NULL);
+    assert_int_equal(uv_run(&theirs, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&theirs), 0);
+}
+
 static void leaving_a_loop_of_our_own_ends_it_at_once(void **state) {
     (void)state;
     dx_loop *loop = NULL;
@@ -309,6 +339,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(task_posted_by_what_a_wait_brought_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_pipes_are_no_signal_inside_a_turn_and_are_again_behind_it, setup, teardown),
         cmocka_unit_test(their_loop_runs_ours_and_outlives_it),
+        cmocka_unit_test(their_loop_goes_on_for_what_is_to_be_done_and_ends_behind_it),
         cmocka_unit_test(leaving_a_loop_of_our_own_ends_it_at_once),
         cmocka_unit_test(without_memory_nothing_is_put_on_their_loop),
     };

@@ -51,6 +51,7 @@ static void on_turn_end(uv_prepare_t *turn) {
     if (loop->stale) dx_descriptors_tell(loop);
     // What the tasks, hooks and deferred ones posted waits a turn, so that descriptors get theirs.
     if (atomic_load_explicit(&loop->posted, memory_order_relaxed) || loop->deferred) (void)uv_async_send(&loop->wake);
+    if (loop->borrowed && loop->holds == 0 && !dx_loop_has_left(loop)) uv_unref((uv_handle_t *)&loop->wake);
     // libuv's timers run before this and its wait comes next, whatever they have done.
     if ((loop->one_turn && loop->stirred) || (loop->until && *loop->until)) uv_stop(loop->uv);
 }
@@ -230,6 +231,7 @@ void dx_loop_defer(dx_loop *loop, dx_deferred *deferred) {
     deferred->link = loop->deferred_end;
     *deferred->link = deferred;
     loop->deferred_end = &deferred->next;
+    dx_loop_expect_end(loop);
 }
 
 void dx_loop_undefer(dx_loop *loop, dx_deferred *deferred) {

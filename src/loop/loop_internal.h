@@ -59,6 +59,7 @@ struct dx_loop {
     bool over;         // its time is
     const bool *until; // set: nothing is waited for any more
     // Closing.
+    size_t holds;   // of a borrowed loop
     size_t handles; // ours that libuv still knows
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -77,6 +78,11 @@ void dx_loop_exit(dx_loop *loop, const sigset_t *before);
 // Something waits for the end of a turn.
 static inline bool dx_loop_has_left(dx_loop *loop) {
     return atomic_load_explicit(&loop->posted, memory_order_acquire) || loop->deferred || loop->stale;
+}
+
+// Something is to be done at the turn's end: a borrowed loop, on which nothing of ours may be active, must not end before.
+static inline void dx_loop_expect_end(dx_loop *loop) {
+    if (loop->borrowed) uv_ref((uv_handle_t *)&loop->wake);
 }
 
 // How many of libuv's milliseconds from its present time on `after` is over, never early.

@@ -25,9 +25,9 @@ typedef enum dx_cache_what {
 // and the struct stays where it is.
 struct dx_cache_call {
     void (*done)(dx_cache_call *call); // a pending one's end: once, on `loop`, never from inside the call that began it
-    dx_loop *loop;                     // may be NULL for a backend that never pends
+    dx_loop *loop;                     // of the calling thread; may be NULL for a backend that never pends
     const dx_cache_key *key;           // get, put, remove
-    const dx_fields *fields;           // get: the request's, for Vary
+    const dx_fields *fields;           // get: the request's, for Vary; never NULL
     dx_micros_utc now;                 // get, put
     dx_cache_entry *entry;             // get: the answer, held for the caller (NULL: none); put: to be stored, the backend holds its own
     dx_cache_what what;                // invalidate: `text` within `space`; an empty space is every space

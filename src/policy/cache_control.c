@@ -68,14 +68,10 @@ static directive split(dx_slice element) {
 
 // A second value that differs makes the directive unreadable (section 4.2.1 leaves the first or "stale": this is "stale").
 static void take_seconds(dx_cache_delta *delta, const directive *found) {
-    int64_t seconds;
-    if (found->broken || !found->has_value || !dx_delta_seconds_read(found->value, &seconds)) {
-        delta->given = DX_SECONDS_BROKEN;
-    } else if (delta->given == DX_SECONDS_NONE) {
-        *delta = (dx_cache_delta){DX_SECONDS_GIVEN, seconds};
-    } else if (delta->seconds != seconds) {
-        delta->given = DX_SECONDS_BROKEN;
-    }
+    int64_t seconds = -1;
+    bool reads = found->has_value && !found->broken && dx_delta_seconds_read(found->value, &seconds);
+    bool differs = delta->given == DX_SECONDS_BROKEN || (delta->given == DX_SECONDS_GIVEN && delta->seconds != seconds);
+    *delta = (dx_cache_delta){reads && !differs ? DX_SECONDS_GIVEN : DX_SECONDS_BROKEN, seconds};
 }
 
 static void take_no_cache(dx_cache_control *out, const directive *found) {

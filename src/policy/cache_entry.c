@@ -38,7 +38,9 @@ static dx_status measure(plan *out, const dx_cache_entry_parts *parts, bool all_
         const dx_field *field = &parts->fields->items[i];
         if (!all_fields && !dx_freshness_keeps(parts->fields, field->name)) continue;
         fits = add_size(&out->bytes, field->name) && add_size(&out->bytes, field->value) && ++out->fields <= DX_CACHE_FIELDS_CAP;
+        out->bytes += 2; // a NUL behind each
     }
+    out->bytes++; // and one behind the body
     return fits ? DX_OK : DX_TOO_LARGE;
 }
 
@@ -46,6 +48,13 @@ static dx_slice keep(char **at, dx_slice text) {
     dx_slice kept = dx_slice_of(*at, text.size);
     if (text.size) memcpy(*at, text.data, text.size);
     *at += text.size;
+    return kept;
+}
+
+// Likewise, with a NUL behind it that does not count.
+static dx_slice keep_text(char **at, dx_slice text) {
+    dx_slice kept = keep(at, text);
+    *(*at)++ = '\0';
     return kept;
 }
 
@@ -61,8 +70,8 @@ static void fill(dx_cache_entry *entry, const plan *sizes, const dx_cache_entry_
     for (uint32_t i = 0; i < parts->fields->count; i++) {
         const dx_field *field = &parts->fields->items[i];
         if (!all_fields && !dx_freshness_keeps(parts->fields, field->name)) continue;
-        dx_slice name = keep(&at, field->name);
-        fields[count++] = (dx_field){name, keep(&at, field->value), dx_field_lookup(name)};
+        dx_slice name = keep_text(&at, field->name);
+        fields[count++] = (dx_field){name, keep_text(&at, field->value), dx_field_lookup(name)};
     }
     for (size_t i = 0; i < parts->tag_count; i++) {
         tags[i] = keep(&at, parts->tags[i]);
@@ -73,7 +82,7 @@ static void fill(dx_cache_entry *entry, const plan *sizes, const dx_cache_entry_
     entry->tag_count = parts->tag_count;
     entry->key = keep(&at, parts->key);
     entry->vary = keep(&at, parts->vary);
-    entry->body = keep(&at, parts->body);
+    entry->body = keep_text(&at, parts->body);
 }
 
 static dx_status build(dx_cache_entry **out, const dx_cache_entry_parts *parts, bool all_fields) {

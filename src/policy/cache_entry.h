@@ -18,7 +18,7 @@
 #define DX_CACHE_ENTRY_CAP    ((size_t)256 << 20) // bytes of one entry, as block or as bytes
 #define DX_CACHE_ENTRY_SLOPPY 64                  // what the heap adds to a block at most, for those who count
 
-// Read all, change nothing. Everything lies in the block.
+// Read all, change nothing. Everything lies in the block; behind names, values and body is a NUL that does not count.
 typedef struct dx_cache_entry {
     _Atomic uint32_t holders;
     int status;

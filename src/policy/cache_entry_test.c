@@ -83,6 +83,8 @@ static void bytes_cut_short_or_changed_are_a_miss(void **state) {
     dx_cache_entry_release(entry);
 }
 
+enum { FLAGS_AT = 12 + 4 + 6 * 8 }; // behind magic and sum, the status, and the freshness's numbers
+
 // With the sum set right again, so that the checks behind it are what refuses.
 static void bytes_that_lie_with_a_right_sum_are_a_miss(void **state) {
     dx_cache_entry *entry = sample(*state), *back;
@@ -96,6 +98,7 @@ static void bytes_that_lie_with_a_right_sum_are_a_miss(void **state) {
         memcpy(bytes.data + 4, &sum, sizeof sum); // little endian machines alone come here with a right one
         dx_status status = dx_cache_entry_read(&back, dx_buffer_slice(&bytes));
         if (status == DX_OK) assert_int_equal(back->fields.count, 4);
+        if (at >= FLAGS_AT && at < FLAGS_AT + 4) assert_int_equal(status, DX_MALFORMED);
         refused += status != DX_OK;
         dx_cache_entry_release(back);
         bytes.data[at] ^= (char)0x80;

@@ -61,6 +61,39 @@ void dx_cache_credential(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slice kind, dx_s
     dx_secret_wipe(parts, sizeof parts);
 }
 
+static bool is_one_of(dx_slice name, const dx_slice *names, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (dx_slice_equal_nocase(name, names[i])) return true;
+    }
+    return false;
+}
+
+// Each field that counts is mixed in with its name, in the order they have.
+dx_slice dx_cache_credential_of_call(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slice identity, const dx_fields *request, const dx_slice *names,
+                                     size_t count) {
+    static const dx_slice USUAL[] = {DX_SLICE_INIT("authorization"), DX_SLICE_INIT("proxy-authorization"), DX_SLICE_INIT("cookie"),
+                                     DX_SLICE_INIT("x-api-key")};
+    uint8_t parts[3 * DX_SHA256_SIZE], digest[DX_SHA256_SIZE];
+    bool mixed = false;
+    dx_sha256(digest, identity);
+    for (uint32_t i = 0; i < request->count; i++) {
+        const dx_field *field = &request->items[i];
+        if (!is_one_of(field->name, USUAL, DX_COUNT_OF(USUAL)) && !is_one_of(field->name, names, count)) continue;
+        memcpy(parts, digest, sizeof digest);
+        dx_sha256(parts + DX_SHA256_SIZE, field->name);
+        dx_sha256(parts + 2 * DX_SHA256_SIZE, field->value);
+        dx_sha256(digest, dx_slice_of((const char *)parts, sizeof parts));
+        mixed = true;
+    }
+    if (!mixed && identity.size <= DX_CACHE_CREDENTIAL_SIZE) {
+        (void)put(out, identity);
+        return dx_slice_of(out, identity.size);
+    }
+    dx_hex_encode(out, digest, DX_CACHE_CREDENTIAL_SIZE / 2);
+    dx_secret_wipe(parts, sizeof parts);
+    return dx_slice_of(out, DX_CACHE_CREDENTIAL_SIZE);
+}
+
 void dx_cache_key_digest(char out[DX_CACHE_DIGEST_SIZE], dx_slice text) {
     uint8_t digest[DX_SHA256_SIZE];
     dx_sha256(digest, text);

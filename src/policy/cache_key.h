@@ -37,6 +37,12 @@ bool dx_cache_key_split(dx_slice text, dx_slice *space, dx_slice *url);
 // The identity of a credential, made once when it is set up: `kind` ("bearer", "basic", an account's name, …) and the secret as it is sent.
 // From 128 bits of SHA-256 nobody finds the secret, unless it is so weak that it can be guessed.
 void dx_cache_credential(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slice kind, dx_slice secret);
+// The same for a call: `identity` (of the credential that an auth handler will send; empty: none) together with what the caller itself
+// sends in Authorization, Proxy-Authorization, Cookie and X-Api-Key, and in the fields of `names` (secret parameters). To be asked before
+// auth has put its own into `request`: a token that is renewed is still the same credential. `out` is the storage of what is returned;
+// empty: nobody's.
+dx_slice dx_cache_credential_of_call(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slice identity, const dx_fields *request, const dx_slice *names,
+                                     size_t count);
 // The key's name in a store outside: 128 bits of SHA-256 of its text, in hex.
 void dx_cache_key_digest(char out[DX_CACHE_DIGEST_SIZE], dx_slice text);
 uint64_t dx_cache_url_hash(dx_slice space, dx_slice normalised_url);

@@ -137,6 +137,23 @@ static void whoever_differs_in_any_part_shares_nothing(void **state) {
     assert_true(keys[0].url_hash == keys[1].url_hash && keys[0].url_hash != keys[4].url_hash);
 }
 
+static void what_the_caller_itself_sends_tells_callers_apart(void **state) {
+    static const char *const CALLS[] = {
+        "X-Other: 1",     "Authorization: Bearer a", "Authorization: Bearer b", "Cookie: a=1",
+        "X-Api-Key: a=1", "X-Tenant-Key: a=1",       "Proxy-Authorization: a",  "Cookie: a=1\nAuthorization: Bearer a"};
+    const dx_slice own = DX_SLICE("x-tenant-key"), identities[] = {{NULL, 0}, DX_SLICE("0123456789abcdef0123456789abcdef")};
+    char found[2 * DX_COUNT_OF(CALLS)][DX_CACHE_CREDENTIAL_SIZE], again[DX_CACHE_CREDENTIAL_SIZE];
+    dx_slice slices[2 * DX_COUNT_OF(CALLS)];
+    for (size_t i = 0; i < DX_COUNT_OF(slices); i++) {
+        dx_fields fields = fixture_fields(*state, CALLS[i / 2]);
+        slices[i] = dx_cache_credential_of_call(found[i], identities[i % 2], &fields, &own, 1);
+        assert_true(dx_slice_equal(slices[i], dx_cache_credential_of_call(again, identities[i % 2], &fields, &own, 1)));
+        for (size_t j = 0; j < i; j++) assert_false(dx_slice_equal(slices[i], slices[j]));
+    }
+    assert_int_equal(slices[0].size, 0); // nothing of a credential: everybody's
+    assert_true(dx_slice_equal(slices[1], identities[1]));
+}
+
 static void a_part_cannot_reach_into_the_next(void **state) {
     dx_cache_key key;
     dx_cache_key_parts parts = {DX_SLICE("a\nb"), {NULL, 0}, DX_GET, DX_SLICE("http://a/")};
@@ -223,6 +240,7 @@ int main(void) {
         TEST(references_are_resolved_as_the_rfc_has_it),
         TEST(spellings_of_one_resource_share_a_key),
         TEST(whoever_differs_in_any_part_shares_nothing),
+        TEST(what_the_caller_itself_sends_tells_callers_apart),
         TEST(a_part_cannot_reach_into_the_next),
         TEST(a_key_says_its_space_and_url),
         TEST(patterns_match_all_of_the_text),

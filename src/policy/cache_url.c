@@ -8,9 +8,10 @@ typedef struct parts {
 } parts;
 
 static size_t find_any(dx_slice text, const char *bytes) {
-    size_t at = 0;
-    while (at < text.size && !(text.data[at] && strchr(bytes, text.data[at]))) at++;
-    return at;
+    for (size_t at = 0; at < text.size; at++)
+        for (const char *byte = bytes; *byte; byte++) // three at most
+            if (text.data[at] == *byte) return at;
+    return text.size;
 }
 
 static dx_slice take_to(dx_slice *rest, size_t size) {
@@ -115,7 +116,7 @@ static dx_slice split_user(dx_slice authority, dx_slice *user) {
 
 // A name or address without a colon, or an address in brackets.
 static bool is_host(dx_slice host) {
-    if (!host.size) return false;
+    if (!host.data || !host.size) return false;
     if (host.data[0] != '[') return find_any(host, ":[]") == host.size;
     return host.data[host.size - 1] == ']' && find_any(dx_slice_from(host, 1), "[]") == host.size - 2;
 }

@@ -169,11 +169,10 @@ bool dx_flight_leave(dx_flight *flight, dx_flight_waiter *waiter) {
     return untold;
 }
 
-static void spoil_chain(shard *s, dx_flight_waiter *leader, const uint64_t *hash) {
+static void close_chain(shard *s, dx_flight_waiter *leader, const uint64_t *hash) {
     for (dx_flight_waiter *next; leader; leader = next) {
         next = leader->next;
         if (hash && leader->hash != *hash) continue;
-        leader->spoiled = true;
         unlink_waiter(leader);
         push(&s->closed, leader);
     }
@@ -185,9 +184,9 @@ void dx_flight_spoil(dx_flight *flight, const uint64_t *hash) {
         if (hash && s != shard_of(flight, *hash)) continue;
         pthread_mutex_lock(&s->lock);
         for (size_t j = 0; j < CHAINS; j++) {
-            if (!hash || &s->chains[j] == chain_of(s, *hash)) spoil_chain(s, s->chains[j], hash);
+            if (!hash || &s->chains[j] == chain_of(s, *hash)) close_chain(s, s->chains[j], hash);
         }
-        // Those who lead already closed ones may have begun anew since.
+        // These, and those who lead in place of one that was closed before.
         for (dx_flight_waiter *leader = s->closed; leader; leader = leader->next) leader->spoiled |= !hash || leader->hash == *hash;
         pthread_mutex_unlock(&s->lock);
     }

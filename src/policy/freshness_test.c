@@ -216,6 +216,8 @@ static const row ROWS[] = {
     // --- RFC 8246
     {"8246/2 immutable is not asked about", CC "max-age=60, immutable", 30, CC "max-age=0", .outcome = FRESH},
     {"8246/2 but when it is stale", CC "max-age=60, immutable\n" TAG, 61, CC "max-age=0", .outcome = REVALIDATE, .more = STALE},
+    {"8246/2 nor is it then taken for max-stale", CC "max-age=60, immutable\n" TAG, 61, CC "max-age=0, max-stale", .outcome = REVALIDATE,
+     .more = STALE},
     // --- the definition's ttl
     {"ttl: instead of max-age", CC "max-age=1", 99, "", FRESH, .options = "ttl"},
     {"ttl: also when it is shorter", CC "max-age=1000\n" TAG, 100, "", REVALIDATE, STALE, .options = "ttl"},

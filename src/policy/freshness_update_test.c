@@ -153,7 +153,7 @@ static void without_memory_an_update_says_so(void **state) {
     dx_slice urls[DX_INVALIDATED_CAP];
     size_t count;
     assert_int_equal(
-        dx_freshness_invalidated(urls, &count, small, DX_SLICE("https://a.example/users/and/a/name/that/is/long/enough"), &fresh),
+        dx_freshness_invalidated(urls, &count, small, DX_SLICE("HTTPS://a.example/users/and/a/name/that/is/long/enough"), &fresh),
         DX_NO_MEMORY);
     dx_arena_destroy(small);
 }

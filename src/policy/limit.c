@@ -217,7 +217,7 @@ dx_status dx_limit_update(dx_limit *limit, uint32_t max_requests, dx_nanos windo
     dx_limit_settle(limit, at);
     limit->own_interval = interval;
     limit->own_tolerance = tolerance;
-    limit->shrunk = true;
+    limit->shrunk = limit->first != NULL;
     atomic_store_explicit(&limit->burst, burst, memory_order_relaxed);
     dx_ticks until = atomic_load_explicit(&limit->until, memory_order_relaxed);
     if (until != DX_LIMIT_FOREVER) { // a server's word stands where it is the stricter one

@@ -32,7 +32,7 @@ static void take_out(dx_limit *limit, dx_limit_waiter *waiter) {
 static dx_status queue_up(dx_limit *limit, dx_limit_waiter *waiter, dx_ticks now, dx_nanos *wait) {
     dx_ticks when = dx_limit_when(limit, limit->tokens_waiting, waiter->n, now);
     *wait = when > now ? dx_limit_nanos(when - now) : 1;
-    waiter->told = waiter->entered + *wait;
+    waiter->told = dx_limit_nanos(now) + *wait;
     if (waiter->told > waiter->deadline) return DX_RATE_LIMITED;
     if (limit->waiting >= limit->queue_cap) return DX_OVERLOADED;
     append(limit, waiter);

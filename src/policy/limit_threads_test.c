@@ -13,7 +13,7 @@
 
 #include "base/compiler.h"
 
-enum { THREADS = 4, TRIES = 40000, WAITERS = 8, ROUNDS = 4000 };
+enum { THREADS = 4, TRIES = 40000, WAITERS = 8, ROUNDS = 4000, BUCKET = 3000000 };
 
 static const dx_nanos T0 = 1000 * DX_SECOND;
 
@@ -65,6 +65,24 @@ static void threads_together_get_the_rate_and_no_more(void **state) {
     run(&all, try_often);
     uint64_t passed = THREADS * TRIES * 100 / 1000; // tokens in that time
     assert_in_range(atomic_load(&all.taken), passed, passed + 50);
+    dx_limit_release(all.limit);
+}
+
+static void *take_all(void *ctx) {
+    shared *all = ctx;
+    unsigned long long taken = 0;
+    arrive(all);
+    while (dx_limit_try(all->limit, 1, T0, NULL) == DX_OK) taken++;
+    atomic_fetch_add(&all->taken, taken);
+    return NULL;
+}
+
+// At one moment, so that every step is a race for the same word and a lost one shows.
+static void a_full_bucket_is_shared_out_to_the_token(void **state) {
+    (void)state;
+    shared all = {.limit = made(BUCKET, DX_SECOND, BUCKET)};
+    run(&all, take_all);
+    assert_int_equal(atomic_load(&all.taken), BUCKET);
     dx_limit_release(all.limit);
 }
 
@@ -151,6 +169,69 @@ static void each_waiter_leaves_or_is_told_once(void **state) {
     dx_limit_release(all.limit);
 }
 
+static uint32_t waiting_now(dx_limit *limit) {
+    dx_limit_stats stats;
+    dx_limit_stats_read(limit, &stats);
+    return stats.waiting;
+}
+
+// Each enters under a lock of the test's, which makes the order known; one thread grants, and so is told in order.
+static pthread_mutex_t entering = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t last_entered, last_granted;
+
+typedef struct numbered {
+    waiting base;
+    uint64_t number;
+} numbered;
+
+static void told_in_order(dx_limit_waiter *waiter, dx_status status) {
+    numbered *self = DX_CONTAINER_OF(waiter, numbered, base.waiter);
+    if (status != DX_OK || self->number <= last_granted) abort();
+    last_granted = self->number;
+    told(waiter, status);
+}
+
+static void *enter_in_order(void *ctx) {
+    shared *all = ctx;
+    numbered waiters[WAITERS];
+    for (int round = 0; round < ROUNDS / 8; round++) {
+        for (int i = 0; i < WAITERS; i++) {
+            numbered *self = &waiters[i];
+            dx_nanos wait;
+            *self = (numbered){.base = {.waiter = {.granted = told_in_order}, .all = all}};
+            (void)pthread_mutex_lock(&entering);
+            self->number = ++last_entered;
+            dx_nanos now = atomic_load(&all->now);
+            dx_status status = dx_limit_enter(&wait, all->limit, &self->base.waiter, 1 + (uint32_t)i % 3, DX_LIMIT_NEVER, now);
+            if (status != DX_OK || (wait == 0 && waiting_now(all->limit) > 0)) abort(); // past those who wait
+            (void)pthread_mutex_unlock(&entering);
+            if (wait == 0) atomic_store(&self->base.told, 3);
+        }
+        (void)!dx_limit_try(all->limit, 1, atomic_load(&all->now), NULL); // it may be in the way, and never passes
+        for (int i = 0; i < WAITERS; i++) {
+            if (i % 4 == 3 && atomic_load(&waiters[i].base.told) != 3 && dx_limit_leave(all->limit, &waiters[i].base.waiter)) continue;
+            while (atomic_load(&waiters[i].base.told) == 0) (void)sched_yield();
+        }
+    }
+    atomic_fetch_add(&all->ended, 1);
+    return NULL;
+}
+
+static void who_came_first_is_granted_first_whichever_thread_it_is(void **state) {
+    (void)state;
+    shared all = {.limit = made(1000000, DX_SECOND, 4)};
+    pthread_t threads[THREADS];
+    atomic_init(&all.now, T0);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, enter_in_order, &all), 0);
+    while (atomic_load(&all.ended) < THREADS) (void)dx_limit_grant(all.limit, atomic_fetch_add(&all.now, 500));
+    for (int i = 0; i < THREADS; i++) (void)pthread_join(threads[i], NULL);
+    dx_limit_stats stats;
+    dx_limit_stats_read(all.limit, &stats);
+    assert_int_equal(stats.waiting, 0);
+    assert_true(stats.waited > 500);
+    dx_limit_release(all.limit);
+}
+
 static void *block(void *ctx) {
     shared *all = ctx;
     for (int i = 0; i < 50; i++) {
@@ -169,12 +250,6 @@ static void blocked_threads_all_get_theirs_at_the_rate(void **state) {
     assert_int_equal(atomic_load(&all.taken), THREADS * 50);
     assert_true(most >= THREADS * 50);
     dx_limit_release(all.limit);
-}
-
-static uint32_t waiting_now(dx_limit *limit) {
-    dx_limit_stats stats;
-    dx_limit_stats_read(limit, &stats);
-    return stats.waiting;
 }
 
 static void *block_once(void *ctx) {
@@ -230,14 +305,36 @@ static void a_thread_that_has_become_first_sleeps_no_longer_than_it_must(void **
     dx_limit_release(all.limit);
 }
 
+static void *block_for_two(void *ctx) {
+    shared *all = ctx;
+    atomic_store(&all->ended, (int)dx_limit_acquire(all->limit, 2, 24 * 3600 * DX_SECOND));
+    return NULL;
+}
+
+static void a_blocked_thread_is_told_what_it_can_never_get(void **state) {
+    (void)state;
+    shared all = {.limit = made(1, 3600 * DX_SECOND, 2)};
+    pthread_t thread;
+    assert_int_equal(dx_limit_try(all.limit, 2, dx_clock_monotonic(), NULL), DX_OK);
+    assert_int_equal(pthread_create(&thread, NULL, block_for_two, &all), 0);
+    while (waiting_now(all.limit) == 0) (void)sched_yield();
+    assert_int_equal(dx_limit_update(all.limit, 1, 3600 * DX_SECOND, 1, dx_clock_monotonic()), DX_OK);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&all.ended), DX_INVALID);
+    dx_limit_release(all.limit);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_together_get_the_rate_and_no_more),
+        cmocka_unit_test(a_full_bucket_is_shared_out_to_the_token),
         cmocka_unit_test(changes_under_way_let_nobody_through),
         cmocka_unit_test(each_waiter_leaves_or_is_told_once),
+        cmocka_unit_test(who_came_first_is_granted_first_whichever_thread_it_is),
         cmocka_unit_test(blocked_threads_all_get_theirs_at_the_rate),
         cmocka_unit_test(a_blocked_thread_is_woken_by_a_change_before_those_behind_it),
         cmocka_unit_test(a_thread_that_has_become_first_sleeps_no_longer_than_it_must),
+        cmocka_unit_test(a_blocked_thread_is_told_what_it_can_never_get),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

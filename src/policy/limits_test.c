@@ -89,7 +89,7 @@ static void what_cannot_be_made_is_refused(void **state) {
     static char long_key[DX_LIMITS_KEY_CAP + 1];
     static const dx_limit_options wrong = {0};
     dx_limits *limits;
-    dx_limit *limit;
+    dx_limit *limit = NULL;
     assert_int_equal(dx_limits_create(&limits, 0), DX_INVALID);
     assert_int_equal(dx_limits_create(&limits, DX_LIMITS_CAP + 1), DX_INVALID);
     for (uint64_t n = 1;; n++) {

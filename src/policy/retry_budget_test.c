@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { THREADS = 4, CALLS = 50000 };
+enum { THREADS = 4, CALLS = 500000 };
 
 static const dx_nanos T0 = 1000 * DX_SECOND;
 
@@ -111,7 +111,7 @@ static void threads_together_stay_within_it(void **state) {
     for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, call_and_retry, &budget), 0);
     for (int i = 0; i < THREADS; i++) (void)pthread_join(threads[i], NULL);
     dx_retry_budget_stats_read(&budget, &stats, T0);
-    assert_int_equal(stats.retries * 1000 + stats.thousandths, 10 * 1000 + THREADS * CALLS * 200);
+    assert_int_equal(stats.retries * 1000 + stats.thousandths, 10 * 1000 + (uint64_t)THREADS * CALLS * 200);
     assert_int_equal(stats.retries + stats.refused, THREADS * CALLS);
 }
 

@@ -100,11 +100,21 @@ static void add_line(value *out, dx_slice line, bool fold_case) {
     out->size = solid;
 }
 
+// Fields whose values mean the same in any case.
+static bool ignores_case(dx_slice name) {
+    static const dx_slice NAMES[] = {DX_SLICE_INIT("accept"), DX_SLICE_INIT("accept-encoding"), DX_SLICE_INIT("accept-language"),
+                                     DX_SLICE_INIT("accept-charset")};
+    for (size_t i = 0; i < DX_COUNT_OF(NAMES); i++) {
+        if (dx_slice_equal_nocase(name, NAMES[i])) return true;
+    }
+    return false;
+}
+
 static void read_value(value *out, const dx_fields *request, dx_slice name) {
     out->size = 0;
     out->how = ABSENT;
     out->too_large = false;
-    bool plain = is_plain(name), fold_case = name.size >= 6 && (name.data[0] | 0x20) == 'a' && plain;
+    bool plain = is_plain(name), fold_case = plain && ignores_case(name);
     for (uint32_t i = 0; i < request->count; i++) {
         if (!dx_slice_equal_nocase(request->items[i].name, name)) continue;
         if (out->how != ABSENT) add_comma(out);
@@ -140,7 +150,7 @@ bool dx_vary_write(dx_buffer *out, const dx_fields *response, const dx_fields *r
 }
 
 static bool take(dx_slice *rest, size_t size, dx_slice *out) {
-    if (rest->size < size) return false;
+    if (!rest->data || rest->size < size) return false;
     *out = dx_slice_of(rest->data, size);
     *rest = dx_slice_of(rest->data + size, rest->size - size);
     return true;

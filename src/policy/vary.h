@@ -1,9 +1,9 @@
 // The secondary key of RFC 9111 section 4.1: what a response's Vary names, with the values that the request had. Kept with the entry as a
 // *block* of bytes, which the next request is held against.
 //
-// Values are compared as they mean: lines of one name are one list, white space around commas does not count, and in Accept and its kin
-// neither does case. Values of fields that may hold a secret (all but a short list of plain ones) are in the block only as a SHA-256, for
-// blocks are written to Redis. Thread-safe.
+// Values are compared as they mean: lines of one name are one list, white space around commas does not count, and in Accept,
+// Accept-Encoding, -Language and -Charset neither does case. Values of fields that may hold a secret (all but a short list of plain ones)
+// are in the block only as a SHA-256, for blocks are written to Redis. Thread-safe.
 #ifndef DX_POLICY_VARY_H
 #define DX_POLICY_VARY_H
 

@@ -39,6 +39,7 @@ static void requests_are_alike_when_the_named_fields_are(void **state) {
         {"Vary: accept-encoding", "Accept-Encoding: GZIP", "Accept-Encoding: gzip", true},
         {"Vary: accept", "Accept: a;q=\"X , y\"", "Accept: a;q=\"x , y\"", false}, // a quoted string means itself
         {"Vary: accept", "Accept: a;q=\"x , y\"", "Accept: a;q=\"x ,y\"", false},
+        {"Vary: accept-profile", "Accept-Profile: A", "Accept-Profile: a", false},
         {"Vary: x-tenant", "X-Tenant: A", "X-Tenant: a", false}, // what isn't known to ignore case does not
         {"Vary: x-tenant", "X-Tenant: a", "X-Tenant: a", true},
         {"Vary: cookie", "Cookie: a=1", "Cookie: a=2", false},

@@ -114,6 +114,7 @@ static bool connect_to(dx_redis *redis, const struct sockaddr *address, socklen_
     if (there || errno == EINPROGRESS) {
         if (dx_descriptor_create(&redis->descriptor, redis->loop, redis->fd, on_ready, redis) == DX_OK) {
             redis->state = DX_REDIS_CONNECTING;
+            dx_descriptor_holds(redis->descriptor, redis->in_flight > 0);
             dx_descriptor_want(redis->descriptor, DX_WRITABLE);
             if (there) connected(redis);
             return true;

@@ -36,7 +36,7 @@ static dx_redis_call **slot_of(dx_redis *redis, uint64_t number) {
 static dx_redis_call *take_first(dx_redis *redis) {
     dx_redis_call *call = *slot_of(redis, redis->first);
     redis->first++;
-    redis->in_flight--;
+    if (--redis->in_flight == 0 && redis->descriptor) dx_descriptor_holds(redis->descriptor, false);
     return call;
 }
 
@@ -64,10 +64,10 @@ static void finish(dx_redis_call *call, dx_status status, const dx_redis_reply *
 
 void dx_redis_fail_all(dx_redis *redis, dx_status oldest, dx_status others) {
     dx_status status = oldest;
-    while (redis->in_flight > 0) { // nothing is taken meanwhile
+    while (redis->in_flight > 0) { // nothing is taken meanwhile; destroyed from inside, the rest is answered there
         dx_redis_call *call = take_first(redis);
         if (call) finish(call, status, NULL);
-        status = redis->destroyed ? DX_CANCELLED : others;
+        status = others;
     }
 }
 
@@ -105,7 +105,10 @@ void dx_redis_track(dx_redis *redis, dx_redis_call *call, dx_nanos timeout) {
     call->redis = redis;
     call->number = redis->first + redis->in_flight;
     *slot_of(redis, call->number) = call;
-    if (redis->in_flight++ == 0) redis->waiting_since = now;
+    if (redis->in_flight++ == 0) {
+        redis->waiting_since = now;
+        if (redis->descriptor) dx_descriptor_holds(redis->descriptor, true);
+    }
     dx_loop_defer(redis->loop, &redis->flush);
     if (timeout == 0) return;
     call->sent = now;

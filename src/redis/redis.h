@@ -1,5 +1,6 @@
 // Redis: one pipelined connection a loop, which comes back by itself when it is lost. Commands are refused at once while there is none, so
-// that those who can do without (a cache, a shared limiter) go on without; nothing is sent twice. All on the loop's thread.
+// that those who can do without (a cache, a shared limiter) go on without; nothing is sent twice. All on the loop's thread, and it holds
+// the loop only while a command is in flight.
 //
 // No TLS: the client library of Debian 12 (hiredis 0.14) has none. Of it, only the reply parser is used: its asynchronous half ends the
 // process on a reply that nobody asked for (assert), loses its place in the pipeline without memory, and resolves names on the loop.

@@ -420,6 +420,10 @@ static void script_is_sent_whole_only_when_the_server_does_not_know_it(void **st
     assert_int_equal(eval(w, &a[0], &wrong, "key", "arg"), DX_OK);
     wait_for(w, &a[0].done);
     assert_int_equal(a[0].kind, DX_REDIS_ERROR);
+    dx_redis_script_init(&wrong, DX_SLICE("return redis.error_reply('NOSCRIPT it says itself')"));
+    assert_int_equal(eval(w, &a[0], &wrong, "key", "arg"), DX_OK); // once, and no more
+    wait_for(w, &a[0].done);
+    assert_string_equal(a[0].text, "NOSCRIPT it says itself");
     dx_redis_counters c;
     dx_redis_count(w->redis, &c);
     assert_int_equal(c.commands, c.answered);
@@ -490,6 +494,22 @@ static void connection_may_be_destroyed_by_an_answer(void **state) {
         w->up = false;
     }
     test_server_start(&server);
+}
+
+static void connection_at_rest_does_not_hold_the_loop(void **state) {
+    world *w = *state;
+    asked a;
+    open_connection(w);
+    wait_until(w, true);
+    for (int i = 0; i < 2; i++) { // at first, and after a command, which does
+        dx_loop_stop(w->loop);
+        assert_int_equal(dx_loop_run(w->loop), DX_OK);
+        if (i == 1) break;
+        assert_int_equal(SEND(w, &a, 0, DX_SLICE("PING")), DX_OK);
+        dx_loop_stop(w->loop);
+        assert_int_equal(dx_loop_run(w->loop), DX_OK);
+        assert_true(a.done);
+    }
 }
 
 static void server_that_speaks_something_else_is_left(void **state) {
@@ -633,6 +653,7 @@ int main(void) {
         WITH_WORLD(script_under_way_may_be_cancelled_and_time_out),
         WITH_WORLD(destroying_answers_all_that_is_under_way_once),
         WITH_WORLD(connection_may_be_destroyed_by_an_answer),
+        WITH_WORLD(connection_at_rest_does_not_hold_the_loop),
         WITH_WORLD(server_that_speaks_something_else_is_left),
         WITH_WORLD(caps_refuse_what_is_over_them),
         WITH_WORLD(any_allocation_may_fail_and_costs_one_command),

@@ -11,7 +11,7 @@ static const dx_redis_reply nothing; // its address says "could not be built"; i
 static dx_redis_reply *make(const redisReadTask *task, dx_redis_kind kind, size_t more) {
     dx_redis_replies *r = task->privdata;
     dx_redis_reply *parent = task->parent ? task->parent->obj : NULL;
-    if (r->failed != DX_OK || parent == STAND_IN) return STAND_IN;
+    if (r->failed != DX_OK) return STAND_IN; // as is the parent, where it was the one
     r->size += sizeof(dx_redis_reply) + more;
     dx_redis_reply *made = r->size > r->cap ? NULL : dx_arena_alloc(r->arena, sizeof *made);
     if (!made) {

@@ -133,11 +133,15 @@ static void garbage_is_refused(void **state) {
 
 static void any_allocation_may_fail_without_losing_step(void **state) {
     (void)state;
-    static char text[40000] = "*2\r\n$30000\r\n";
-    memset(text + 12, 'x', 30000);
-    size_t size = 30012;
-    memcpy(text + size, "\r\n:5\r\n", 6);
-    size += 6;
+    enum { LONG = 30000, COUNT = 3000 }; // neither fits the first chunk of an arena
+    static char text[64 + LONG + 4 * COUNT] = "*2\r\n*3000\r\n";
+    size_t size = 11;
+    for (int i = 0; i < COUNT; i++, size += 4) memcpy(text + size, ":1\r\n", 4);
+    memcpy(text + size, "$30000\r\n", 8);
+    memset(text + size + 8, 'x', LONG);
+    size += 8 + LONG;
+    memcpy(text + size, "\r\n", 2);
+    size += 2;
     for (uint64_t n = 1;; n++) {
         dx_redis_replies replies;
         const dx_redis_reply *reply = NULL;
@@ -145,9 +149,10 @@ static void any_allocation_may_fail_without_losing_step(void **state) {
         dx_status status = dx_redis_replies_open(&replies, 1 << 20);
         if (status == DX_OK) status = one(&replies, text, size, &reply);
         if (!dx_memory_fail_stop()) {
-            assert_int_equal(reply->items[0]->text.size, 30000);
+            assert_int_equal(reply->items[0]->count, COUNT);
+            assert_int_equal(reply->items[1]->text.size, LONG);
             dx_redis_replies_close(&replies);
-            assert_true(n > 2);
+            assert_true(n > 4);
             break;
         }
         if (reply) {

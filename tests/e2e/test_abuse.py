@@ -199,7 +199,7 @@ STATES = {  # what was sent, and what is waited for before the end (None: nothin
     "before the body": (POST + b"Content-Length: 12\r\n\r\n", None),
     "before the body, asked for it": (POST + b"Content-Length: 12\r\nExpect: 100-continue\r\n\r\n", b"HTTP/1.1 100 "),
     "in the body": (WHOLE[:-3], None),
-    "in a large body that spills": (LARGE + bytes(3_000_000), None),
+    "in a large body": (LARGE + bytes(3_000_000), None),
     "before a chunk": (CHUNKED, None),
     "in a chunk's size": (CHUNKED + b"1", None),
     "in a chunk's extension": (CHUNKED + b"1;a", None),

@@ -84,6 +84,27 @@ def test_reloads_and_upgrades_mix(serve, lineage):
     end(lineage)
 
 
+def test_the_new_process_can_be_asked_as_soon_as_the_old_one_has_answered(serve, lineage):
+    server = serve(ITEMS)
+    for _ in range(20):
+        assert upgrade(server, lineage).returncode == 0
+        done = command("reload", server.path)
+        assert (done.returncode, done.stdout) == (0, f"reloaded (process {lineage[-1]})\n"), done.stderr
+    assert server.process.wait(20) == 0
+    end(lineage)
+
+
+def test_who_waits_for_his_turn_during_a_handover_is_answered_by_the_new_process(serve, lineage):
+    server = serve(ITEMS)
+    words = [[BINARY, "upgrade", server.path]] + [[BINARY, "reload", server.path]] * 6
+    askers = [subprocess.Popen(each, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for each in words]
+    said = [asker.communicate(timeout=60) for asker in askers]
+    lineage.append(int(said[0][0].split()[-1]))
+    assert [asker.returncode for asker in askers] == [0] * len(askers), said
+    assert server.process.wait(20) == 0
+    end(lineage)
+
+
 def test_what_a_reload_refuses_an_upgrade_takes(serve, lineage):
     server = serve(ITEMS)
     put(server, {**ITEMS, "server": {**ITEMS["server"], "workers": 3}})
