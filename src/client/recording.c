@@ -96,8 +96,7 @@ static dx_status add_field_values(dx_recording_secrets *secrets, const dx_field 
     return status;
 }
 
-static dx_status learn_fields(dx_recording_secrets *secrets, const dx_call *call) {
-    const dx_fields *fields = &call->x.request.fields;
+static dx_status learn_fields(dx_recording_secrets *secrets, const dx_call *call, const dx_fields *fields) {
     for (uint32_t i = 0; i < fields->count; i++) {
         const dx_field *field = &fields->items[i];
         bool own = was_bound(call, field);
@@ -109,8 +108,8 @@ static dx_status learn_fields(dx_recording_secrets *secrets, const dx_call *call
 }
 
 // Query parameters behind the target as it was bound.
-static dx_status learn_query(dx_recording_secrets *secrets, const dx_call *call, dx_arena *arena) {
-    dx_slice target = call->x.request.target, bound = call->bound.target, name, value;
+static dx_status learn_query(dx_recording_secrets *secrets, const dx_call *call, dx_slice target, dx_arena *arena) {
+    dx_slice bound = call->bound.target, name, value;
     dx_status status = DX_OK;
     if (target.size <= bound.size || !dx_slice_starts(target, bound)) return DX_OK;
     dx_slice rest = dx_slice_from(target, bound.size + 1); // and "?" or "&"
@@ -134,12 +133,13 @@ static void destroy_redactor(void *ctx) {
     dx_redactor_destroy(ctx);
 }
 
-static dx_status make_redactor(dx_redactor **out, dx_arena *arena, dx_recording_secrets *secrets, const dx_call *call) {
+static dx_status make_redactor(dx_redactor **out, dx_arena *arena, dx_recording_secrets *secrets, const dx_exchange *x) {
+    const dx_call *call = x->owner;
     *out = dx_redactor_create(NULL);
     if (!*out) return DX_NO_MEMORY;
     dx_status status = dx_arena_defer(arena, destroy_redactor, *out);
-    if (status == DX_OK) status = learn_fields(secrets, call);
-    if (status == DX_OK) status = learn_query(secrets, call, arena);
+    if (status == DX_OK) status = learn_fields(secrets, call, &x->request.fields);
+    if (status == DX_OK) status = learn_query(secrets, call, x->request.target, arena);
     if (status == DX_OK) status = learn_params(*out, call);
     return status == DX_OK ? tell_redactor(*out, secrets) : status;
 }
@@ -185,7 +185,7 @@ static dx_status keep_fields(dx_recording_request *out, dx_arena *arena, const d
 
 dx_status dx_recording_request_make(dx_recording_request *out, dx_arena *arena, dx_recording_secrets *secrets, dx_transfer *transfer,
                                     dx_slice body) {
-    const dx_call *call = dx_call_of(transfer->x);
+    const dx_call *call = transfer->x->owner;
     const dx_fields *fields = &transfer->x->request.fields;
     uint8_t digest[DX_SHA256_SIZE];
     char hex[2 * DX_SHA256_SIZE];
@@ -193,7 +193,7 @@ dx_status dx_recording_request_make(dx_recording_request *out, dx_arena *arena, 
     *out = (dx_recording_request){.method = dx_slice_str(dx_method_name(transfer->x->request.method)), .endpoint = call->endpoint->full};
     dx_buffer_init(&url, arena, (size_t)4 << 20);
     dx_buffer_init(&text, arena, DX_RECORDING_BODY_CAP);
-    dx_status status = make_redactor(&out->redactor, arena, secrets, call);
+    dx_status status = make_redactor(&out->redactor, arena, secrets, transfer->x);
     if (status == DX_OK) status = dx_redact_url(out->redactor, &url, transfer->url);
     if (status != DX_OK) return status;
     dx_slice whole = without_boundary(arena, dx_fields_get(fields, DX_FIELD_CONTENT_TYPE), body);

@@ -61,6 +61,8 @@ static int make_file(record_transport *transport, const dx_recording_request *re
     }
 }
 
+static const char too_large[] = "the exchange is too large to be recorded";
+
 static bool write_file(record_transfer *t, dx_slice body) {
     dx_exchange *x = t->outer->x;
     record_transport *transport = t->self->transport;
@@ -69,7 +71,8 @@ static bool write_file(record_transfer *t, dx_slice body) {
     dx_buffer_init(&text, x->arena, RECORDING_FILE_CAP);
     dx_recording_write(&text, x->arena, &t->request, t->status, &t->fields, body);
     if (dx_buffer_status(&text) != DX_OK) {
-        (void)dx_exchange_fail_out(x, DX_ERROR_FILE, "the exchange is too large to be recorded");
+        bool no_memory = dx_buffer_status(&text) == DX_NO_MEMORY;
+        (void)dx_exchange_fail_out(x, no_memory ? DX_ERROR_NO_MEMORY : DX_ERROR_FILE, no_memory ? NULL : "%s", too_large);
         return false;
     }
     int file = make_file(transport, &t->request, name);
@@ -106,7 +109,7 @@ static void inner_done(dx_transfer *inner) {
     if (outer->x->failure == DX_ERROR_NONE) {
         if (!outer->stream) take_head(t);
         if (dx_buffer_status(&t->pieces) != DX_OK)
-            (void)dx_exchange_fail_out(outer->x, DX_ERROR_FILE, "the answer is too large to be recorded");
+            (void)dx_exchange_fail_out(outer->x, DX_ERROR_FILE, "%s", too_large);
         else
             (void)write_file(t, outer->stream ? dx_buffer_slice(&t->pieces) : outer->x->response.body);
     }
@@ -136,7 +139,8 @@ static bool prepare(record_transfer *t, dx_transfer *transfer) {
         return false;
     }
     dx_buffer_init(&t->pieces, x->arena, DX_RECORDING_BODY_CAP);
-    t->inner = (dx_transfer){.x = x, .ops = &inner_ops, .wire = transfer->wire, .url = transfer->url, .stream = transfer->stream, .flushed = transfer->flushed};
+    t->inner = (dx_transfer){
+        .x = x, .ops = &inner_ops, .wire = transfer->wire, .url = transfer->url, .stream = transfer->stream, .flushed = transfer->flushed};
     if (!transfer->upload) return true;
     dx_upload_init(&t->upload, x->arena); // it can be read only once, perhaps
     t->inner.upload = &t->upload;

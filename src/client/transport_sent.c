@@ -34,7 +34,8 @@ static bool gather(dx_buffer *out, dx_transfer *transfer) {
 }
 
 bool dx_sent_make(dx_sent *out, dx_arena *arena, dx_transfer *transfer) {
-    dx_exchange *x = transfer->x; // a call's
+    dx_exchange *x = transfer->x;
+    const dx_call *call = x->owner;
     dx_buffer body;
     dx_buffer_init(&body, arena, DX_SENT_BODY_CAP);
     if (transfer->upload && !gather(&body, transfer)) return false;
@@ -44,7 +45,7 @@ bool dx_sent_make(dx_sent *out, dx_arena *arena, dx_transfer *transfer) {
                      .url = dx_arena_copy(arena, transfer->url).data,
                      .headers = copy_fields(&x->request.fields, arena),
                      .body = body.data,
-                     .endpoint = dx_arena_copy(arena, dx_call_of(x)->endpoint->full).data};
+                     .endpoint = dx_arena_copy(arena, call->endpoint->full).data};
     if (dx_buffer_status(&body) != DX_OK || !out->url || !out->headers || !out->endpoint) return false;
     out->body_size = body.size - 1;
     return true;
