@@ -70,6 +70,19 @@ static dx_error_code check_schema(binding *b, const dx_param *param, const dx_gi
                    DX_SLICE_ARG(param->name), DX_SLICE_ARG(text_of));
 }
 
+static dx_error_code keep_secret(binding *b, const dx_given *value) {
+    dx_buffer text;
+    b->out->has_secret = true;
+    if (value->kind == DX_GIVEN_NULL || value->kind == DX_GIVEN_TREE) return DX_ERROR_NONE;
+    dx_bound_secret *secret = DX_ARENA_NEW(b->arena, dx_bound_secret);
+    dx_buffer_init(&text, b->arena, DX_BODY_TEXT_CAP);
+    dx_given_write_text(&text, value);
+    if (!secret || dx_buffer_status(&text) != DX_OK) return no_memory(b);
+    *secret = (dx_bound_secret){b->out->secrets, dx_buffer_slice(&text)};
+    b->out->secrets = secret;
+    return DX_ERROR_NONE;
+}
+
 static dx_error_code take_value(binding *b, const dx_param *param, size_t index, dx_given value) {
     const char *expected;
     if (value.kind == DX_GIVEN_NULL && param->in != DX_IN_BODY) { // nothing to send
@@ -85,7 +98,8 @@ static dx_error_code take_value(binding *b, const dx_param *param, size_t index,
     }
     b->values[index] = value;
     b->has[index] = true;
-    if (param->secret) b->out->has_secret = true;
+    dx_error_code code = param->secret ? keep_secret(b, &value) : DX_ERROR_NONE;
+    if (code) return code;
     return param->schema && value.kind != DX_GIVEN_NULL ? check_schema(b, param, &value) : DX_ERROR_NONE;
 }
 

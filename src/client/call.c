@@ -87,12 +87,12 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->apis = dx_apis_hold(apis);
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
+    call->x.owner = call;
     call->x.phase_since = call->x.started = dx_clock_monotonic();
     return call;
 }
 
 static dx_error_code give_up(dx_call *call, dx_error_code code) {
-    dx_apis_release(call->apis);
     dx_call_release(call);
     return code;
 }

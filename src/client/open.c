@@ -3,6 +3,7 @@
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/transport.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -47,7 +48,7 @@ static dx_error_code take_options(dx_client *client, const dx_client_options *gi
     if (client->options.threads > DX_CLIENT_THREADS_CAP)
         return dx_fail(error, DX_ERROR_ARGUMENT, "a client has %d threads at most", DX_CLIENT_THREADS_CAP);
     client->engine_count = client->options.threads && !client->options.loop ? client->options.threads : 1;
-    client->use = (dx_transport_use){&dx_curl_transport, NULL};
+    client->use = dx_transport_use_of(client->options.transport);
     return DX_ERROR_NONE;
 }
 
