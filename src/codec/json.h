@@ -14,6 +14,7 @@
 typedef struct dx_json_options {
     uint32_t depth_cap;    // 0: DX_JSON_DEPTH_CAP; more than DX_JSON_DEPTH_MAX counts as that
     bool allow_duplicates; // otherwise an object with a name twice is refused (RFC 7493 section 2.3)
+    bool raw_numbers;      // numbers stay text (YYJSON_TYPE_RAW) and are written as they came: for passing on, not for reckoning
 } dx_json_options;
 
 // Reads one document. The text is copied once, into the arena, and strings are read where they lie in the copy: `text` need not outlive

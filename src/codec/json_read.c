@@ -158,8 +158,9 @@ dx_status dx_json_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const d
     if (text.size > TEXT_CAP) return DX_NO_MEMORY;
     yyjson_alc alc = dx_json_alc(arena);
     yyjson_read_err error;
+    yyjson_read_flag flags = options && options->raw_numbers ? YYJSON_READ_NUMBER_AS_RAW : YYJSON_READ_NOFLAG;
     // Without YYJSON_READ_INSITU the text is only read.
-    yyjson_doc *doc = yyjson_read_opts((char *)text.data, text.size, YYJSON_READ_NOFLAG, &alc, &error);
+    yyjson_doc *doc = yyjson_read_opts((char *)text.data, text.size, flags, &alc, &error);
     if (doc == NULL) return refused(text, &error, diags);
     struct walk walk;
     walk.arena = arena;
