@@ -1,4 +1,4 @@
-// A command of the program: one file `cmd_<name>.c` that fills one const struct, and one row in the table in main.c.
+// A command of the program: one file `cmd_<name>.c` that fills one const struct, and one row in the table in commands.c.
 #ifndef DX_CLI_COMMAND_H
 #define DX_CLI_COMMAND_H
 
@@ -28,6 +28,10 @@ extern const dx_command dx_cmd_secrets;
 extern const dx_command dx_cmd_plan;
 extern const dx_command dx_cmd_reload;
 extern const dx_command dx_cmd_upgrade;
+extern const dx_command dx_cmd_import;
+extern const dx_command dx_cmd_completion;
+
+extern const dx_command *const dx_commands[]; // commands.c: all of them, in the order of the help; ends with NULL
 
 // Options of a command line: `--name VALUE`, `--name=VALUE`, `--flag`, `--` ends them. Whatever is not an option is an operand.
 typedef struct dx_option {
