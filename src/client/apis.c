@@ -6,7 +6,7 @@
 #include "client/path.h"
 
 extern const char dx_apis_schema[]; // apis.schema.json, embedded by the build
-const dx_section dx_apis_section = {"apis", dx_apis_schema, false};
+const dx_section dx_apis_section = {"apis", dx_apis_schema, false, "base_url"};
 
 typedef struct reading {
     dx_apis *apis;
@@ -337,13 +337,12 @@ static dx_status read_all(reading *r) {
     return r->refused ? DX_INVALID : DX_OK;
 }
 
-dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) {
+dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) {
     *out = NULL;
     dx_arena *arena = dx_arena_create(DX_APIS_ARENA_CAP);
     dx_apis *apis = arena ? DX_ARENA_NEW(arena, dx_apis) : NULL;
     if (!apis) {
         dx_arena_destroy(arena);
-        dx_definition_destroy(definition);
         return DX_NO_MEMORY;
     }
     apis->arena = arena;
@@ -362,6 +361,28 @@ dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *dia
     return DX_OK;
 }
 
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) {
+    dx_status status = dx_apis_read(out, definition, diags);
+    if (status == DX_OK)
+        (*out)->owned = definition;
+    else
+        dx_definition_destroy(definition);
+    return status;
+}
+
+dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, dx_diags *diags) {
+    static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
+    const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
+    dx_definition *definition;
+    dx_definition_options own = options ? *options : (dx_definition_options){0};
+    own.others = others;
+    own.bare = "apis";
+    own.text = text;
+    *out = NULL;
+    dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &own, diags);
+    return status == DX_OK ? dx_apis_create(out, definition, diags) : status;
+}
+
 dx_apis *dx_apis_hold(dx_apis *apis) {
     (void)atomic_fetch_add_explicit(&apis->holders, 1, memory_order_relaxed);
     return apis;
@@ -370,7 +391,7 @@ dx_apis *dx_apis_hold(dx_apis *apis) {
 void dx_apis_release(dx_apis *apis) {
     if (!apis || atomic_fetch_sub_explicit(&apis->holders, 1, memory_order_acq_rel) != 1) return;
     if (apis->gone) apis->gone(apis->gone_ctx, apis);
-    dx_definition *definition = apis->definition;
+    dx_definition *definition = apis->owned;
     dx_arena_destroy(apis->arena); // the struct lies in it
     dx_definition_destroy(definition);
 }

@@ -84,7 +84,8 @@ struct dx_api {
 typedef struct dx_apis {
     atomic_size_t holders;
     dx_arena *arena;
-    dx_definition *definition; // owned
+    const dx_definition *definition;
+    dx_definition *owned; // the same; NULL: it is the caller's
     dx_settings_maker *maker;
     dx_schema_set *schemas;                        // of parameters and models; NULL: none were compiled
     dx_map models;                                 // name → dx_schema
@@ -99,6 +100,11 @@ typedef struct dx_apis {
 // Reads the sections `apis` and `models` of a definition, which it takes over (also on failure). Findings are located: DX_INVALID. One
 // holder. `definition` was loaded with both sections.
 dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+// The same of a definition that stays the caller's and outlives it.
+dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+// The same of the file `path`, or of `text` when that is not empty, with all that is not for callers passed over. Of `options` (NULL: none)
+// the variables count. DX_INVALID and the like, with findings.
+dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, dx_diags *diags) DX_MUST_USE;
 dx_apis *dx_apis_hold(dx_apis *apis); // any thread
 void dx_apis_release(dx_apis *apis);  // takes NULL
 // The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.

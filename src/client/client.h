@@ -34,6 +34,10 @@ dx_apis *dx_client_apis(dx_client *client);
 // Whether `layer` is an object of settings as the schema has them.
 dx_status dx_client_check_layer(dx_client *client, dx_arena *arena, yyjson_val *layer, dx_diags *diags) DX_MUST_USE;
 
+// Says what is wrong with the section `apis` of a definition that somebody else loaded, with it and with `models`: all that opening a
+// client would find. Nothing is connected to.
+dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+
 // --- chain.c: the filters of settings, in the order that docs/client/overview.md tells.
 dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena,
                                 dx_diags *diags) DX_MUST_USE;
