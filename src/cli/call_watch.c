@@ -17,29 +17,29 @@ static sigset_t watched(void) {
     return set;
 }
 
-bool dx_watch_start(dx_watch *watch) {
+bool dx_cli_watch_start(dx_cli_watch *watch) {
     sigset_t set = watched();
     (void)signal(SIGPIPE, SIG_IGN); // a server that hangs up is an error of the call; a closed output is seen when it is written to
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     watch->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     watch->wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (watch->signals >= 0 && watch->wakes >= 0) return true;
-    dx_watch_stop(watch);
+    dx_cli_watch_stop(watch);
     return false;
 }
 
 // Signals stay blocked: what is left to do is short, and one that comes is as good as none.
-void dx_watch_stop(dx_watch *watch) {
+void dx_cli_watch_stop(dx_cli_watch *watch) {
     if (watch->signals >= 0) (void)close(watch->signals);
     if (watch->wakes >= 0) (void)close(watch->wakes);
     watch->signals = watch->wakes = -1;
 }
 
-void dx_watch_wake(dx_watch *watch) {
+void dx_cli_watch_wake(dx_cli_watch *watch) {
     (void)!eventfd_write(watch->wakes, 1);
 }
 
-bool dx_watch_wait(dx_watch *watch) {
+bool dx_cli_watch_wait(dx_cli_watch *watch) {
     struct pollfd fds[] = {{.fd = watch->signals, .events = POLLIN}, {.fd = watch->wakes, .events = POLLIN}};
     struct signalfd_siginfo info;
     eventfd_t count;

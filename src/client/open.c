@@ -20,12 +20,21 @@ static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_c
     return dx_apis_load(out, path, text, &options, findings);
 }
 
+// Endpoints that share settings find the same.
+static bool is_repeated(const dx_diags *found, const dx_diag *diag) {
+    const dx_diag *other = found->first;
+    while (other != diag && !(dx_slice_equal(other->pointer, diag->pointer) && dx_slice_equal(other->message, diag->message)))
+        other = other->next;
+    return other != diag;
+}
+
 // What stands between a caller and the network; findings get their lines.
 static dx_status build_chains(dx_client *client, dx_diags *findings) {
     dx_diags found;
     dx_diags_init(&found, findings->arena);
     dx_status status = dx_client_build_chains(client, client->apis, &found);
     for (const dx_diag *diag = found.first; diag; diag = diag->next) {
+        if (is_repeated(&found, diag)) continue;
         dx_diag *told =
             dx_definition_complain(client->apis->definition, findings, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
         dx_diag_suggest(findings, told, diag->suggestion);
