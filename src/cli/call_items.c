@@ -20,8 +20,8 @@ static int refuse_word(const char *word) {
 }
 
 static dx_item item_of(dx_cli_call *call, const char *word) {
-    dx_item item = {DX_ITEM_BODY, NULL, word};
-    if (strcmp(word, "-") == 0) return item;
+    dx_item item = {DX_ITEM_TEXT, NULL, NULL};
+    if (strcmp(word, "-") == 0) return (dx_item){DX_ITEM_BODY, NULL, word};
     if (word[0] == '@') return (dx_item){DX_ITEM_BODY, NULL, word + 1};
     size_t at = strcspn(word, "=:");
     const char *value = word + at + 1;
@@ -45,7 +45,8 @@ int dx_cli_items_read(dx_cli_call *call, char **words, size_t count) {
     for (size_t i = 0; i < count; i++) {
         dx_item item = item_of(call, words[i]);
         if (item.kind != DX_ITEM_BODY && !item.name) return refuse_word(words[i]);
-        if (item.kind == DX_ITEM_BODY && item.value == words[i] && strcmp(words[i], "-") != 0) return refuse_word(words[i]);
+        bool of_file = item.kind == DX_ITEM_BODY || item.kind == DX_ITEM_FILE;
+        if (!item.value || (of_file && !*item.value)) return refuse_word(words[i]);
         if (item.kind == DX_ITEM_BODY && body) return dx_usage_error(&dx_cmd_call, "there can be one body, and \"%s\" is a second", words[i]);
         body = body || item.kind == DX_ITEM_BODY;
         call->items[call->item_count++] = item;
