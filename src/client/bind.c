@@ -114,6 +114,11 @@ static dx_error_code take_arg(binding *b, const dx_arg *arg) {
     return take_value(b, param, (size_t)(param - b->endpoint->params), value);
 }
 
+// A body that is given whole stands for the parameters in it.
+static bool stands_for(const dx_call_options *options, const dx_param *param) {
+    return param->in == DX_IN_BODY && (options->body || options->body_file || options->source);
+}
+
 static dx_error_code gather(binding *b) {
     const dx_endpoint *endpoint = b->endpoint;
     size_t room = endpoint->param_count ? endpoint->param_count : 1;
@@ -126,7 +131,7 @@ static dx_error_code gather(binding *b) {
     }
     for (size_t i = 0; i < endpoint->param_count; i++) {
         const dx_param *param = &endpoint->params[i];
-        if (b->has[i]) continue;
+        if (b->has[i] || stands_for(b->asked->options, param)) continue;
         dx_error_code code = param->otherwise ? take_value(b, param, i, *param->otherwise) : DX_ERROR_NONE;
         if (!code && param->required && !b->has[i]) code = refuse(b, "parameter", param->name, "is missing");
         if (code) return code;

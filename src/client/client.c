@@ -229,7 +229,7 @@ dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *ca
 void dx_client_start_own(dx_client *client, dx_call *call) {
     dx_call *started;
     call->internal = true;
-    if (start(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE) dx_call_release(started);
+    if (dx_client_start_call(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE) dx_call_release(started);
 }
 
 dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,

@@ -52,6 +52,9 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
 dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) DX_MUST_USE;
 dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context,
                                    dx_error *error) DX_MUST_USE;
+// Says what is wrong with the section `apis` of a definition that somebody else loaded, with it and with `models`: all that opening a
+// client would find. Nothing is connected to.
+dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
 
 // --- chain.c: the filters of settings, in the order that docs/client/overview.md tells.
 dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena,

@@ -3,6 +3,7 @@
 #include "client/pages_settings.h"
 
 #include "client/fail.h"
+#include "client/value.h"
 #include "codec/json.h"
 
 static const dx_slice type_names[] = {DX_SLICE_INIT("page"), DX_SLICE_INIT("offset"), DX_SLICE_INIT("cursor"), DX_SLICE_INIT("link"),
@@ -86,7 +87,7 @@ const dx_param *dx_paginate_param(const dx_endpoint *endpoint, dx_slice name) {
 
 static uint64_t default_of(const reading *r, dx_slice name, uint64_t otherwise) {
     const dx_param *param = name.size ? dx_paginate_param(r->endpoint, name) : NULL;
-    return param && yyjson_is_uint(param->otherwise) ? yyjson_get_uint(param->otherwise) : otherwise;
+    return param && param->otherwise && param->otherwise->kind == DX_GIVEN_UINT ? param->otherwise->as.u64 : otherwise;
 }
 
 static void need_param(reading *r, const char *setting, dx_slice name) {
