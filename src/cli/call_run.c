@@ -16,7 +16,7 @@ static void print_head(const dx_response *response) {
 
 static int can_not_write(const dx_cli_call *call, dx_status status, const dx_diags *found) {
     if (status == DX_NOT_FOUND) {
-        fprintf(stderr, "duplex call: --query %s selects nothing in the answer\n", call->query);
+        fprintf(stderr, "duplex call: --query %s selects nothing in the answer\n", call->query ? call->query : "");
     } else if (status == DX_MALFORMED) {
         fputs("duplex call: the answer is no JSON; -o raw prints it as it is\n", stderr);
     } else if (found->first) {
@@ -44,7 +44,8 @@ static int print_body(const dx_cli_call *call, dx_slice body, bool json) {
 // The answer of an error is data, too, but not what a query was made for.
 static void print_error_body(const dx_cli_call *call, dx_slice body, bool json) {
     dx_cli_call plain = *call;
-    if (call->query) {
+    const char *query = call->query;
+    if (query) {
         if (body.size) fprintf(stderr, "%.*s\n", DX_SLICE_ARG(body));
         return;
     }

@@ -56,7 +56,7 @@ static void note(void *ctx, const char *line, size_t size) {
     static const char *const events[] = {"\"overloaded\"", "\"overload_over\""};
     (void)ctx;
     for (size_t i = 0; i < DX_COUNT_OF(events); i++)
-        if (memmem(line, size, events[i], strlen(events[i]))) strcat(told, i ? "-" : "+");
+        if (memmem(line, size, events[i], strlen(events[i]))) strncat(told, i ? "-" : "+", 1);
     const char *refused = memmem(line, size, "\"refused\":", 10);
     if (refused) strncat(told, refused + 10, strspn(refused + 10, "0123456789"));
 }
