@@ -108,7 +108,7 @@ static int open_definition(dx_cli_call *call) {
         options.log = print_log;
         options.log_level = DX_LEVEL_DEBUG;
     }
-    dx_error_code code = dx_client_open(&call->client, call->file, &options, &error);
+    dx_error_code code = dx_client_open_keeping(&call->client, call->file, &options, &error);
     if (code == DX_ERROR_CONFIG) return refuse_definition(call, &error);
     if (code) return dx_cli_tell_error(call, &error);
     call->apis = dx_client_apis(call->client);

@@ -11,8 +11,9 @@
 #define DX_CLIENT_THREADS_CAP 64
 
 struct dx_client {
-    pthread_mutex_t lock; // of everything here that changes
-    dx_apis *apis;        // as they are now
+    pthread_mutex_t lock;  // of everything here that changes
+    dx_apis *apis;         // as they are now
+    bool keeps_definition; // for those who show where things come from
     dx_upstreams upstreams;
     dx_transport_use use;
     dx_client_options options;
@@ -52,6 +53,8 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
 dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) DX_MUST_USE;
 dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context,
                                    dx_error *error) DX_MUST_USE;
+// As dx_client_open, and the snapshot keeps its definition: for those who show where things come from.
+dx_error_code dx_client_open_keeping(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) DX_MUST_USE;
 // Says what is wrong with the section `apis` of a definition that somebody else loaded, with it and with `models`: all that opening a
 // client would find. Nothing is connected to.
 dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) DX_MUST_USE;

@@ -12,13 +12,13 @@ static const char *look_up(void *ctx, const char *name) {
     return options->variable(options->variable_context, name);
 }
 
-static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_client_options *client, dx_diags *findings) {
+static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_client *client, dx_diags *findings) {
     dx_definition_options options = {0};
-    if (client->variable) {
+    if (client->options.variable) {
         options.variable = look_up;
-        options.ctx = (void *)(uintptr_t)client;
+        options.ctx = &client->options;
     }
-    return dx_apis_load(out, path, text, &options, false, findings);
+    return dx_apis_load(out, path, text, &options, client->keeps_definition, findings);
 }
 
 // Endpoints that share settings find the same.
@@ -47,9 +47,9 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags findings;
     if (!arena) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     dx_diags_init(&findings, arena);
-    dx_status status = load(&client->apis, path, text, &client->options, &findings);
+    dx_status status = load(&client->apis, path, text, client, &findings);
     if (status == DX_OK) status = build_chains(client, &findings);
-    if (status == DX_OK) dx_apis_forget_definition(client->apis);
+    if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(client->apis);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     if (status != DX_OK && status != DX_NO_MEMORY) code = dx_fail_diags(error, DX_ERROR_CONFIG, &findings);
@@ -86,12 +86,14 @@ static dx_client *make(void) {
     return client;
 }
 
-static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, const dx_client_options *options, dx_error *error) {
+static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, bool keep, const dx_client_options *options,
+                                 dx_error *error) {
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
     dx_client *client = make();
     if (!client) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
     dx_error_code code = take_options(client, options, error);
+    client->keeps_definition = keep;
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
     if (code) {
@@ -103,11 +105,15 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
 }
 
 dx_error_code dx_client_open(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
-    return open_client(out, path, (dx_slice){0}, options, error);
+    return open_client(out, path, (dx_slice){0}, false, options, error);
+}
+
+dx_error_code dx_client_open_keeping(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
+    return open_client(out, path, (dx_slice){0}, true, options, error);
 }
 
 dx_error_code dx_client_open_text(dx_client **out, const char *json, size_t size, const dx_client_options *options, dx_error *error) {
-    return open_client(out, "definition", dx_slice_of(json, size), options, error);
+    return open_client(out, "definition", dx_slice_of(json, size), false, options, error);
 }
 
 dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) {
