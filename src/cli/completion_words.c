@@ -56,6 +56,7 @@ bool dx_completion_option(dx_slice *rest, dx_completion_word *out) {
         bool begun = line.size && line.data[0] == '-';
         if (!begun && !dx_slice_starts(line, DX_SLICE("  -"))) continue;
         line = dx_slice_from(line, begun ? 0 : 2);
+        if (line.size < 2 || line.data[1] == ' ') continue; // "-": standard input
         read_option(line, out);
         if (out->text.size > 1 && line.data[out->text.size] == ',') // what follows the comma comes next
             *rest = dx_slice_from(from, (size_t)(line.data - from.data) + out->text.size + 2);
