@@ -46,6 +46,7 @@ static void fetch(dx_call *c) {
 static void unlink_call(dx_call *c) {
     dx_parks *parks = &c->worker->parks;
     dx_intake *in = &c->intake;
+    if (!in->link) return;
     *in->link = in->next;
     if (in->next)
         in->next->intake.link = in->link;
@@ -79,7 +80,7 @@ void dx_park_fetch(dx_call *c) {
 void dx_park_leave(dx_call *c) {
     dx_parks *parks = &c->worker->parks;
     dx_intake *in = &c->intake;
-    if (in->link) unlink_call(c);
+    unlink_call(c);
     if (!in->seated) return;
     in->seated = false;
     parks->seated--;
