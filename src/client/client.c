@@ -144,7 +144,10 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
     dx_slice near;
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
-    if (atomic_load_explicit(&client->closing, memory_order_relaxed)) return dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    if (atomic_load_explicit(&client->closing, memory_order_relaxed)) {
+        (void)dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+        return DX_ERROR_CLOSED;
+    }
     dx_apis *apis = dx_client_apis(client);
     dx_error_code code = DX_ERROR_NONE;
     if (q->name.size) {

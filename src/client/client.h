@@ -80,5 +80,6 @@ void dx_client_tell_over(dx_client *client, dx_call *call);
 void dx_response_forget(dx_response *response); // what it parsed
 // The body as JSON, parsed once; NULL: it is none, or there is no memory. Lives as long as the response. Any thread.
 yyjson_val *dx_response_root(const dx_response *response);
+extern const yyjson_alc dx_response_heap; // for yyjson's own functions: base/memory.h
 
 #endif
