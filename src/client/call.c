@@ -18,6 +18,7 @@ void dx_call_hold(dx_call *call) {
 void dx_call_release(dx_call *call) {
     if (!call || atomic_fetch_sub_explicit(&call->holders, 1, memory_order_acq_rel) != 1) return;
     dx_response_forget(&call->response);
+    dx_apis_release(call->apis); // of one that was never begun
     dx_pool_give(call->pool, call->arena);
 }
 
@@ -86,12 +87,12 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->apis = dx_apis_hold(apis);
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
+    call->x.owner = call;
     call->x.phase_since = call->x.started = dx_clock_monotonic();
     return call;
 }
 
 static dx_error_code give_up(dx_call *call, dx_error_code code) {
-    dx_apis_release(call->apis);
     dx_call_release(call);
     return code;
 }
@@ -157,6 +158,7 @@ static void unlink_call(dx_call *call) {
     *call->link = call->next;
     if (call->next) call->next->link = call->link;
     dx_timer_stop(call->engine->loop, &call->deadline);
+    dx_timer_stop(call->engine->loop, &call->in_queue);
     dx_alarm_deinit(&call->alarm);
 }
 
@@ -308,6 +310,21 @@ static void stop_sending(dx_exchange *x) {
     dx_admission_cancel(&call->engine->admission, &call->transfer);
 }
 
+static void on_queue_timeout(dx_timer *timer) {
+    dx_call *call = DX_CONTAINER_OF(timer, dx_call, in_queue);
+    if (!dx_admission_waits(&call->transfer)) return;
+    dx_admission_cancel(&call->engine->admission, &call->transfer);
+    call->x.stop = NULL;
+    (void)dx_exchange_fail_out(&call->x, DX_ERROR_QUEUE_FULL, "it waited longer than pool.queue_timeout for a connection");
+    dx_exchange_resume(&call->x, DX_ANSWER);
+}
+
+static void wait_in_queue(dx_call *call) {
+    if (!dx_admission_waits(&call->transfer) || !call->settings->wire.queue_timeout) return;
+    call->in_queue.fire = on_queue_timeout;
+    dx_timer_start(call->engine->loop, &call->in_queue, call->settings->wire.queue_timeout);
+}
+
 dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_call *call = dx_call_of(x);
@@ -329,6 +346,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
+    wait_in_queue(call);
     dx_hedging_begin(call);
     return DX_WAIT;
 }

@@ -11,8 +11,9 @@
 #define DX_CLIENT_THREADS_CAP 64
 
 struct dx_client {
-    pthread_mutex_t lock; // of everything here that changes
-    dx_apis *apis;        // as they are now
+    pthread_mutex_t lock;  // of everything here that changes
+    dx_apis *apis;         // as they are now
+    bool keeps_definition; // for those who show where things come from
     dx_upstreams upstreams;
     dx_transport_use use;
     dx_client_options options;
@@ -36,6 +37,28 @@ dx_apis *dx_client_apis(dx_client *client);
 // Whether `layer` is an object of settings as the schema has them.
 dx_status dx_client_check_layer(dx_client *client, dx_arena *arena, yyjson_val *layer, dx_diags *diags) DX_MUST_USE;
 
+// An engine for an asynchronous call, or to post to; NULL: none could be made. Lives until the client is closed.
+dx_engine *dx_client_engine(dx_client *client);
+
+// What is called: an endpoint by name, or a path of an API by a method.
+typedef struct dx_question {
+    dx_slice name;   // of an endpoint; empty: a plain request
+    dx_slice target; // with a name: path and query as they are, instead of the endpoint's (dx_asked.target)
+    dx_slice api, method, path;
+} dx_question;
+// Calling in two steps, for those that look at the call between them. A made call is held once, for the caller. To run it takes the hold;
+// to start it sets `*out` to it before anything can be told, and lets go of it on failure.
+dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args, const dx_call_options *given,
+                                  dx_error *error) DX_MUST_USE;
+dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) DX_MUST_USE;
+dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context,
+                                   dx_error *error) DX_MUST_USE;
+// As dx_client_open, and the snapshot keeps its definition: for those who show where things come from.
+dx_error_code dx_client_open_keeping(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) DX_MUST_USE;
+// Says what is wrong with the section `apis` of a definition that somebody else loaded, with it and with `models`: all that opening a
+// client would find. Nothing is connected to.
+dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+
 // --- chain.c: the filters of settings, in the order that docs/client/overview.md tells.
 dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena,
                                 dx_diags *diags) DX_MUST_USE;
@@ -55,5 +78,7 @@ void dx_client_count(dx_call *call);
 void dx_client_tell_over(dx_client *client, dx_call *call);
 // --- response.c
 void dx_response_forget(dx_response *response); // what it parsed
+// The body as JSON, parsed once; NULL: it is none, or there is no memory. Lives as long as the response. Any thread.
+yyjson_val *dx_response_root(const dx_response *response);
 
 #endif

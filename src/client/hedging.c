@@ -78,6 +78,7 @@ static void send_copy(dx_alarm *alarm) {
     dx_call *call = h->call;
     if (!dx_hedge_send(&h->kept->hedge)) return;
     dx_exchange_init(&h->x, call->arena, call->engine->loop, 0);
+    h->x.owner = call;
     h->x.request = call->x.request;
     h->x.phase_since = dx_clock_monotonic();
     h->transfer = (dx_transfer){.x = &h->x, .ops = &copy_ops, .wire = call->transfer.wire, .url = call->transfer.url};

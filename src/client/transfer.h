@@ -24,7 +24,7 @@ typedef struct dx_transfer_ops {
 
 struct dx_transfer {
     // the owner's
-    dx_exchange *x; // request and deadline; the answer goes into its response, in its arena
+    dx_exchange *x; // request and deadline; the answer goes into its response, in its arena; its owner is the dx_call
     const dx_transfer_ops *ops;
     const dx_wire_settings *wire;
     dx_slice url;      // absolute, NUL-terminated
