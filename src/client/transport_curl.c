@@ -89,8 +89,19 @@ static int on_seek(void *ctx, curl_off_t offset, int origin) {
     return CURL_SEEKFUNC_OK;
 }
 
+// A socket that can't be watched ends its transfer. To say so by -1 would end the multi handle, for ever (7.68 on).
+static int give_up_socket(CURL *easy) {
+    curl_transfer *t = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    if (!t) return 0;
+    t->body.status = DX_NO_MEMORY;
+    t->code = CURLE_OUT_OF_MEMORY;
+    t->ended = true;
+    note(t);
+    return 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known) {
-    (void)easy;
     dx_curl *curl = ctx;
     dx_descriptor *descriptor = known;
     if (what == CURL_POLL_REMOVE) { // it rests, or will be closed: on_close
@@ -99,7 +110,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *kn
     }
     if (!descriptor) {
         descriptor = dx_curl_descriptor(curl, fd);
-        if (!descriptor) return -1;
+        if (!descriptor) return give_up_socket(easy);
         (void)curl_multi_assign(curl->multi, fd, descriptor);
     }
     unsigned events = (what & CURL_POLL_IN ? DX_READABLE : 0u) | (what & CURL_POLL_OUT ? DX_WRITABLE : 0u);
