@@ -3,6 +3,8 @@
 // answer had come.
 #include "client/call.h"
 
+#include <sched.h>
+
 #include "client/client.h"
 #include "client/fail.h"
 #include "client/hedging.h"
@@ -49,8 +51,6 @@ static void fill_request(dx_call *call) {
     request->authority = call->endpoint->api->authority;
     request->secure = call->endpoint->api->secure;
     request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
-    call->sent_fields = bound->fields;
-    call->upload = bound->upload;
     bool idempotent = call->endpoint->open ? bound->method != DX_POST && bound->method != DX_PATCH : call->endpoint->idempotent;
     request->repeatable = idempotent || bound->keyed;
 }
@@ -257,7 +257,6 @@ static void on_head(dx_transfer *transfer) {
 
 static bool on_piece(dx_transfer *transfer, dx_slice piece) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
-    atomic_store(&call->posted_resume, false);
     dx_call_hold(call);
     bool more = call->sink.piece(call->sink.context, call, piece.data, piece.size);
     dx_call_release(call);
@@ -274,17 +273,32 @@ static void on_done(dx_transfer *transfer) {
     if (call->head_told) end(call);
 }
 
+void dx_call_set_over(dx_call *call) {
+    atomic_store(&call->state, DX_CALL_OVER);
+    while (atomic_load(&call->posters)) (void)sched_yield(); // a few instructions of theirs
+}
+
+// On its engine's thread, if it is not over by then. Its task holds it.
+static void post(dx_call *call, dx_task *task, void (*run)(dx_task *task)) {
+    (void)atomic_fetch_add(&call->posters, 1);
+    if (atomic_load(&call->state) != DX_CALL_OVER) {
+        dx_call_hold(call);
+        task->run = run;
+        dx_loop_post(call->engine->loop, task);
+    }
+    (void)atomic_fetch_sub(&call->posters, 1);
+}
+
 static void go_on(dx_task *task) {
     dx_call *call = DX_CONTAINER_OF(task, dx_call, go_on);
+    atomic_store(&call->posted_resume, false); // not before: the task is in the loop's list until now
     if (call->streaming && call->head_told) call->engine->use.ops->resume(call->engine->transport, &call->transfer);
     dx_call_release(call);
 }
 
 void dx_call_resume(dx_call *call) {
     if (atomic_exchange(&call->posted_resume, true) || dx_call_is_over(call)) return;
-    dx_call_hold(call);
-    call->go_on.run = go_on;
-    dx_loop_post(call->engine->loop, &call->go_on);
+    post(call, &call->go_on, go_on);
 }
 
 // --- sending -------------------------------------------------------------------------------------------------------------------------
@@ -400,8 +414,9 @@ void dx_call_begin(dx_call *call) {
     if (call->next) call->next->link = &call->next;
     call->engine->calls = call;
     set_deadline(call);
-    if (atomic_load(&call->cancel_asked)) {
-        (void)dx_exchange_fail_out(x, DX_ERROR_CANCELLED, NULL);
+    bool closing = atomic_load(&call->client->closing);
+    if (closing || atomic_load(&call->cancel_asked)) {
+        (void)dx_exchange_fail_out(x, closing ? DX_ERROR_CLOSED : DX_ERROR_CANCELLED, NULL);
         return on_finished(x);
     }
     dx_chain_run_with(x, &call->settings->chain);
@@ -415,9 +430,7 @@ static void stop_asked(dx_task *task) {
 
 void dx_call_cancel(dx_call *call) {
     if (atomic_exchange(&call->cancel_asked, true) || dx_call_is_over(call) || !call->engine) return;
-    dx_call_hold(call);
-    call->stop.run = stop_asked;
-    dx_loop_post(call->engine->loop, &call->stop);
+    post(call, &call->stop, stop_asked);
 }
 
 bool dx_call_is_over(const dx_call *call) {

@@ -30,6 +30,7 @@ struct dx_call {
     atomic_size_t holders;
     atomic_int state; // dx_call_state
     atomic_bool cancel_asked, posted_resume, told;
+    atomic_uint posters;  // threads that post something of it now
     struct dx_pool *pool; // of its arena
     struct dx_client *client;
     dx_engine *engine;
@@ -37,7 +38,6 @@ struct dx_call {
     const dx_endpoint *endpoint;
     const dx_settings *settings;
     dx_bound bound;
-    dx_fields sent_fields; // as bound: filters start from them at each attempt
     dx_sink sink;
     bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
     bool synchronous; // `over` ends a wait on this thread
@@ -54,9 +54,9 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
-    dx_exchange_request before_redirects; // the request as it came to the redirect filter
-    dx_upload *upload;                    // of the present attempt: none once a redirect has made it a GET
-    struct dx_hedging *hedging;           // of the attempt; NULL: none
+    dx_exchange_request *unredirected; // as it was before the first of them
+    dx_upload *upload;                 // of the request as it is sent now; a redirect may take it away
+    struct dx_hedging *hedging;        // of the attempt; NULL: none
 };
 
 // From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.
@@ -69,6 +69,8 @@ void dx_call_begin(dx_call *call);
 // On the engine's thread: ends it early.
 void dx_call_stop(dx_call *call, dx_error_code why, const char *detail);
 void dx_call_hold(dx_call *call);
+// From now on nothing is posted to its engine, which may go when its calls are over.
+void dx_call_set_over(dx_call *call);
 
 // The handler of every chain: sends the request, through the queue.
 dx_verdict dx_call_send(const void *conf, dx_exchange *x);

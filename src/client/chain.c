@@ -87,15 +87,30 @@ dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, 
     return DX_OK;
 }
 
+// The chain of one of a definition's endpoints; findings get their place in the file, those without one the API's.
+static dx_status build_located(dx_client *client, const dx_endpoint *endpoint, const dx_settings *settings, dx_apis *apis,
+                               dx_diags *diags) {
+    dx_diags found;
+    dx_diags_init(&found, apis->arena);
+    dx_status status = dx_client_build_chain(client, endpoint, (dx_settings *)(uintptr_t)settings, apis->arena, &found);
+    for (const dx_diag *diag = found.first; diag; diag = diag->next) {
+        dx_slice at = diag->pointer.size ? diag->pointer : endpoint->api->pointer;
+        if (diags && diags->last && dx_slice_equal(diags->last->message, diag->message))
+            continue; // an endpoint's before it, of the same layer
+        dx_diag *told = dx_definition_complain(apis->definition, diags, at, "%.*s", DX_SLICE_ARG(diag->message));
+        dx_diag_suggest(diags, told, diag->suggestion);
+    }
+    return status;
+}
+
 dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *diags) {
     dx_map_entry *entry;
     dx_status result = DX_OK;
     for (size_t i = 0; (entry = dx_map_next(&apis->apis, &i));) {
         dx_api *api = entry->value;
-        dx_status status = dx_client_build_chain(client, &api->plain, (dx_settings *)(uintptr_t)api->settings, apis->arena, diags);
+        dx_status status = build_located(client, &api->plain, api->settings, apis, diags);
         for (size_t j = 0; j < api->endpoint_count && status != DX_NO_MEMORY; j++) {
-            const dx_endpoint *endpoint = api->endpoints[j];
-            dx_status own = dx_client_build_chain(client, endpoint, (dx_settings *)(uintptr_t)endpoint->settings, apis->arena, diags);
+            dx_status own = build_located(client, api->endpoints[j], api->endpoints[j]->settings, apis, diags);
             if (own != DX_OK) status = own;
         }
         if (status == DX_NO_MEMORY) return status;

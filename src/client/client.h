@@ -21,7 +21,8 @@ struct dx_client {
     unsigned engine_count;
     atomic_uint next_engine;
     dx_engine *resting;     // engines for synchronous calls that nobody uses now
-    size_t lent;            // engines that are in use so
+    dx_engine *lent;        // engines that are in use so
+    atomic_size_t starting; // calls that are on their way to an engine
     pthread_cond_t changed; // a call is over, an engine was given back
     size_t waiting;         // threads in dx_call_wait and dx_client_close
     atomic_bool closing;

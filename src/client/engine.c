@@ -16,6 +16,7 @@ dx_status dx_engine_create(dx_engine **out, struct dx_client *client, dx_transpo
     if (status == DX_OK) status = use.ops->open(&engine->transport, use.conf, engine->loop);
     engine->admission.ops = use.ops;
     engine->admission.transport = engine->transport;
+    engine->admission.loop = engine->loop;
     if (status == DX_OK) {
         *out = engine;
         return DX_OK;

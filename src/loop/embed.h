@@ -27,6 +27,9 @@ dx_nanos dx_loop_backend_timeout(dx_loop *loop); // -1: none
 // One turn without waiting. Every descriptor is registered behind it. SIGPIPE is blocked on this thread meanwhile.
 void dx_loop_turn(dx_loop *loop);
 
+// Runs what was posted so far, and nothing else: before a loop is destroyed on which tasks may wait. On its thread, outside of a turn.
+void dx_loop_drain(dx_loop *loop);
+
 // One turn that waits until something happens, but no longer than `at_most` (-1: as long as it takes). SIGPIPE as above.
 void dx_loop_wait(dx_loop *loop, dx_nanos at_most);
 // Turns until `*done`, which a callback on this thread sets, but no longer than `at_most`: for an answer that a thread must have. What

@@ -6,6 +6,7 @@
 #include "loop/loop_internal.h"
 
 #include "base/memory.h"
+#include "loop/embed.h"
 
 static void run_tasks(dx_loop *loop) {
     dx_task *task = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
@@ -22,6 +23,10 @@ static void run_tasks(dx_loop *loop) {
         oldest = task->next; // before `run`, which may free or post it again
         task->run(task);
     }
+}
+
+void dx_loop_drain(dx_loop *loop) {
+    run_tasks(loop);
 }
 
 static void run_deferred(dx_loop *loop) {

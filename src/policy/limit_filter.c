@@ -2,15 +2,18 @@
 // those before it, who may be on other loops; they are told there.
 #include "policy/limit_filter.h"
 
+#include "base/memory.h"
 #include "loop/alarm.h"
 #include "policy/rate_headers.h"
 
+// On the heap, as who grants has its task posted, and that may come by when the exchange is over.
 typedef struct limit_wait {
     dx_limit_waiter waiter;
     dx_alarm alarm;
     dx_task task;
     dx_exchange *x;
-    dx_limit *limit; // held
+    dx_loop *loop;
+    dx_limit *limit; // held by this
     dx_status status;
     bool given_up; // the exchange went on without; the task that is on its way only gives back
 } limit_wait;
@@ -19,18 +22,23 @@ static void let_go(void *ctx) {
     dx_limit_release(ctx);
 }
 
+static void forget(limit_wait *wait) {
+    dx_alarm_deinit(&wait->alarm);
+    dx_limit_release(wait->limit);
+    dx_memory_free(wait);
+}
+
 // On the exchange's loop, whoever granted it.
 static void told(dx_task *task) {
     limit_wait *wait = DX_CONTAINER_OF(task, limit_wait, task);
     dx_exchange *x = wait->x;
-    dx_alarm_deinit(&wait->alarm);
+    dx_status status = wait->status;
+    bool given_up = wait->given_up;
+    if (given_up && status == DX_OK) dx_limit_refund(wait->limit, 1, dx_clock_monotonic());
+    forget(wait);
+    if (given_up) return; // `x` may be gone
     x->stop = NULL;
-    if (wait->given_up) {
-        if (wait->status == DX_OK) dx_limit_refund(wait->limit, 1, dx_clock_monotonic());
-        dx_exchange_resume(x, DX_ANSWER);
-        return;
-    }
-    if (wait->status == DX_OK) return dx_exchange_resume(x, DX_NEXT);
+    if (status == DX_OK) return dx_exchange_resume(x, DX_NEXT);
     (void)dx_exchange_fail_out(x, DX_ERROR_LIMITED, "the wait at the rate limit has become too long");
     dx_exchange_resume(x, DX_ANSWER);
 }
@@ -39,7 +47,7 @@ static void on_granted(dx_limit_waiter *waiter, dx_status status) {
     limit_wait *wait = DX_CONTAINER_OF(waiter, limit_wait, waiter);
     wait->status = status;
     wait->task.run = told;
-    dx_loop_post(wait->x->loop, &wait->task);
+    dx_loop_post(wait->loop, &wait->task);
 }
 
 static void on_alarm(dx_alarm *alarm) {
@@ -52,7 +60,11 @@ static void on_alarm(dx_alarm *alarm) {
 static void stop_waiting(dx_exchange *x) {
     limit_wait *wait = x->slots[DX_SLOT_LIMIT];
     dx_alarm_deinit(&wait->alarm);
-    if (!dx_limit_leave(wait->limit, &wait->waiter)) wait->given_up = true;
+    x->slots[DX_SLOT_LIMIT] = NULL;
+    if (dx_limit_leave(wait->limit, &wait->waiter))
+        forget(wait);
+    else
+        wait->given_up = true; // its task is on its way
 }
 
 static dx_verdict refuse(dx_exchange *x, dx_status status, dx_nanos wait) {
@@ -79,23 +91,27 @@ static dx_verdict limit_in(const void *ctx, dx_exchange *x) {
     dx_status status = find(&limit, conf, x);
     if (status != DX_OK) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     if (DX_LIKELY(dx_limit_try(limit, 1, now, &wait_for) == DX_OK)) return DX_NEXT;
-    limit_wait *wait = DX_ARENA_NEW(x->arena, limit_wait);
+    limit_wait *wait = dx_memory_zalloc(1, sizeof *wait);
     if (!wait) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     if (x->deadline && x->deadline < until) until = x->deadline;
     wait->x = x;
-    wait->limit = limit;
+    wait->loop = x->loop;
+    wait->limit = dx_limit_hold(limit);
     wait->waiter.granted = on_granted;
-    if (dx_alarm_init(&wait->alarm, x->loop, on_alarm) != DX_OK) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
-    x->slots[DX_SLOT_LIMIT] = wait;
+    if (dx_alarm_init(&wait->alarm, x->loop, on_alarm) != DX_OK) {
+        forget(wait);
+        return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    }
     status = dx_limit_enter(&wait_for, limit, &wait->waiter, 1, until, now);
     if (status == DX_OK && wait_for == 0) {
-        dx_alarm_deinit(&wait->alarm);
+        forget(wait);
         return DX_NEXT;
     }
     if (status != DX_OK) {
-        dx_alarm_deinit(&wait->alarm);
+        forget(wait);
         return refuse(x, status, wait_for);
     }
+    x->slots[DX_SLOT_LIMIT] = wait;
     dx_exchange_enter(x, DX_PHASE_LIMIT, now);
     x->stop = stop_waiting;
     dx_alarm_start(&wait->alarm, wait_for);
