@@ -180,6 +180,7 @@ static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx
     call->transfer.flushed = false;
     if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
+    dx_loop_settle(engine->loop); // what goes to a cache outside is sent
     give_back(client, engine);
     dx_error_code code = call->error.code;
     if (error) *error = call->error;

@@ -27,6 +27,7 @@ dx_status dx_engine_create(dx_engine **out, struct dx_client *client, dx_transpo
 
 void dx_engine_destroy(dx_engine *engine) {
     if (!engine) return;
+    if (engine->loop) dx_loop_settle(engine->loop); // what was told to calls that are over
     if (engine->transport) engine->use.ops->close(engine->transport);
     dx_admission_deinit(&engine->admission);
     if (engine->client) dx_redis_links_leave(&engine->client->redis, engine->loop);

@@ -129,6 +129,7 @@ static dx_verdict follow(dx_call *call, dx_slice location) {
     x->request.authority = to.authority;
     x->request.target = to.target;
     call->redirects++;
+    x->moved = true;
     dx_exchange_forget(x);
     return DX_NEXT;
 }
@@ -146,6 +147,7 @@ static dx_verdict redirect_in(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_call *call = dx_call_of(x);
     call->redirects = 0;
+    x->moved = false;
     x->request.method = call->bound.method;
     x->request.body = call->bound.body;
     x->request.secure = call->endpoint->api->secure;
