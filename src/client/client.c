@@ -39,7 +39,7 @@ static dx_status start_engine(dx_client *client, unsigned index) {
 }
 
 // The engine of the next asynchronous call; threads begin with the first. NULL: none could be made.
-static dx_engine *pick_engine(dx_client *client) {
+dx_engine *dx_client_engine(dx_client *client) {
     if (client->options.loop) return client->engines[0];
     unsigned index = atomic_fetch_add_explicit(&client->next_engine, 1, memory_order_relaxed) % client->engine_count;
     pthread_mutex_lock(&client->lock);
@@ -51,7 +51,7 @@ static dx_engine *pick_engine(dx_client *client) {
 
 // --- engines for threads that call -----------------------------------------------------------------------------------------------------
 
-static dx_engine *lend(dx_client *client) {
+dx_engine *dx_client_lend(dx_client *client) {
     pthread_mutex_lock(&client->lock);
     dx_engine *engine = client->resting;
     if (engine) client->resting = engine->next;
@@ -64,7 +64,7 @@ static dx_engine *lend(dx_client *client) {
     return NULL;
 }
 
-static void give_back(dx_client *client, dx_engine *engine) {
+void dx_client_give_back(dx_client *client, dx_engine *engine) {
     pthread_mutex_lock(&client->lock);
     engine->next = client->resting;
     client->resting = engine;
@@ -166,7 +166,7 @@ static dx_error_code make_call(dx_call **out, dx_client *client, const question 
 }
 
 static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
-    dx_engine *engine = lend(client);
+    dx_engine *engine = dx_client_lend(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -181,7 +181,7 @@ static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx
     if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
     dx_loop_settle(engine->loop); // what goes to a cache outside is sent
-    give_back(client, engine);
+    dx_client_give_back(client, engine);
     dx_error_code code = call->error.code;
     if (error) *error = call->error;
     if (call->has_response)
@@ -218,7 +218,7 @@ static void begin_task(dx_task *task) {
 }
 
 static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error) {
-    dx_engine *engine = pick_engine(client);
+    dx_engine *engine = dx_client_engine(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -268,6 +268,7 @@ typedef struct closing {
 
 static void end_calls(dx_engine *engine) {
     while (engine->calls) dx_call_stop(engine->calls, DX_ERROR_CLOSED, NULL);
+    dx_limiter_end_turns(engine);
 }
 
 static void close_engine(dx_task *task) {

@@ -45,6 +45,14 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
 void dx_client_fetch_again(void *ctx, dx_exchange *x);
 // --- client.c: starts a call that is made, on an engine with a thread; lets go of the caller's hold.
 void dx_client_start_own(dx_client *client, dx_call *call);
+// The engine of the next asynchronous work, with a thread or on the caller's loop; NULL: none could be made. Any thread.
+dx_engine *dx_client_engine(dx_client *client);
+// An engine for this thread to wait on, as synchronous calls do; NULL: there is no memory. To be given back.
+dx_engine *dx_client_lend(dx_client *client);
+void dx_client_give_back(dx_client *client, dx_engine *engine);
+
+// --- public_limit.c: on the engine's thread, when the client closes
+void dx_limiter_end_turns(dx_engine *engine);
 
 // --- judge.c: what an answer means, once it is here
 void dx_client_judge_answer(dx_call *call); // held against its model: error and code

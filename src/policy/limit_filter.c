@@ -17,14 +17,15 @@
 typedef struct limit_wait {
     dx_limit_waiter waiter;
     dx_alarm alarm;
-    dx_task task;
+    dx_task task, sooner;
+    atomic_bool sooner_posted, posted;
     const dx_limit_conf *conf;
     dx_exchange *x; // NULL: it went on without
     dx_loop *loop;
     dx_limit *limit; // held
     dx_nanos until;
     dx_status status;
-    atomic_int parts; // who still looks in here: the thread that grants, and the task that it posts
+    atomic_int parts; // who still looks in here: the thread that grants, and the tasks that are posted
 } limit_wait;
 
 // At the one in Redis.
@@ -98,6 +99,7 @@ static void told(dx_task *task) {
     if (!x && wait->status == DX_OK) dx_limit_refund(wait->limit, 1, dx_clock_monotonic());
     if (x) {
         dx_alarm_deinit(&wait->alarm);
+        wait->x = NULL;
         x->stop = NULL;
         verdict = wait->status == DX_OK ? ask_shared(wait->conf, x, wait->limit, wait->until) : refuse(x, DX_RATE_LIMITED, 0);
     }
@@ -109,6 +111,7 @@ static void on_granted(dx_limit_waiter *waiter, dx_status status) {
     limit_wait *wait = DX_CONTAINER_OF(waiter, limit_wait, waiter);
     wait->status = status;
     dx_loop_post(wait->loop, &wait->task);
+    atomic_store_explicit(&wait->posted, true, memory_order_release);
     drop(wait);
 }
 
@@ -117,6 +120,21 @@ static void on_alarm(dx_alarm *alarm) {
     dx_nanos now = dx_clock_monotonic(), due = dx_limit_grant(wait->limit, now);
     if (due == DX_LIMIT_NEVER) return; // it was granted, too
     dx_alarm_start(alarm, due > now ? due - now : DX_MILLISECOND);
+}
+
+// The time has come nearer.
+static void on_sooner(dx_task *task) {
+    limit_wait *wait = DX_CONTAINER_OF(task, limit_wait, sooner);
+    atomic_store(&wait->sooner_posted, false);
+    if (wait->x) on_alarm(&wait->alarm);
+    drop(wait);
+}
+
+static void nudge(dx_limit_waiter *waiter) {
+    limit_wait *wait = DX_CONTAINER_OF(waiter, limit_wait, waiter);
+    if (atomic_exchange(&wait->sooner_posted, true)) return;
+    (void)atomic_fetch_add_explicit(&wait->parts, 1, memory_order_relaxed);
+    dx_loop_post(wait->loop, &wait->sooner);
 }
 
 static void stop_waiting(dx_exchange *x) {
@@ -128,7 +146,7 @@ static void stop_waiting(dx_exchange *x) {
         return drop(wait);
     }
     // Another thread has granted it, or is about to; the loop must not go before that one has posted, which is all it still does.
-    while (atomic_load_explicit(&wait->parts, memory_order_acquire) == 2) (void)sched_yield();
+    while (!atomic_load_explicit(&wait->posted, memory_order_acquire)) (void)sched_yield();
 }
 
 // The limit for this exchange, held by it.
@@ -155,6 +173,8 @@ static limit_wait *make_wait(const dx_limit_conf *conf, dx_exchange *x, dx_limit
     wait->limit = dx_limit_hold(limit);
     wait->until = until;
     wait->waiter.granted = on_granted;
+    wait->waiter.nudge = nudge;
+    wait->sooner.run = on_sooner;
     wait->task.run = told;
     atomic_init(&wait->parts, 2);
     return wait;
