@@ -4,6 +4,7 @@
 #include "client/client.h"
 
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/driver.h"
 #include "client/fail.h"
 #include "loop/embed.h"
@@ -313,5 +314,6 @@ void dx_client_close(dx_client *client) {
     dx_driver_leave(client);
     dx_apis_release(client->apis);
     dx_upstreams_deinit(&client->upstreams);
+    dx_customs_close(client->customs);
     unhold(client);
 }

@@ -26,6 +26,7 @@ struct dx_client {
     atomic_bool closing;
     dx_pool *pool;
     dx_redis_links redis;
+    struct dx_customs *customs; // caches of the program's own
     dx_loop_driver driver; // with options.loop
     dx_loop *driven;
 };

@@ -1,6 +1,7 @@
 #include "client/engine.h"
 
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/client.h"
 #include "loop/embed.h"
 
@@ -31,6 +32,7 @@ void dx_engine_destroy(dx_engine *engine) {
     if (engine->transport) engine->use.ops->close(engine->transport);
     dx_admission_deinit(&engine->admission);
     if (engine->client) dx_redis_links_leave(&engine->client->redis, engine->loop);
+    if (engine->client && engine->client->customs) dx_customs_leave(engine->client->customs, engine->loop);
     if (!engine->borrowed_loop) dx_loop_destroy(engine->loop);
     dx_memory_free(engine);
 }

@@ -1,5 +1,6 @@
 // Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
@@ -56,7 +57,9 @@ static dx_client *make(void) {
     dx_client *client = dx_memory_zalloc(1, sizeof *client);
     if (!client) return NULL;
     client->pool = dx_pool_create();
-    if (!client->pool) {
+    client->customs = client->pool ? dx_customs_create() : NULL;
+    if (!client->customs) {
+        dx_pool_release(client->pool);
         dx_memory_free(client);
         return NULL;
     }

@@ -237,7 +237,7 @@ static void on_found(dx_cache_call *call) {
     dx_nanos since = x->phase_since, now = dx_clock_monotonic();
     x->stop = NULL;
     dx_exchange_enter(x, DX_PHASE_CACHE, now);
-    if (c->conf->looked_up) c->conf->looked_up(c->conf->watcher, call, now - since);
+    if (c->conf->looked_up) c->conf->looked_up(c->conf->watcher, c->cache, call, now - since);
     dx_verdict verdict = decide(c);
     if (verdict != DX_WAIT) dx_exchange_resume(x, verdict);
 }
@@ -253,7 +253,7 @@ static dx_verdict look_up(cached *c) {
     dx_nanos since = timed ? dx_clock_monotonic() : 0;
     c->call = (dx_cache_call){.done = on_found, .loop = x->loop, .key = &c->key, .fields = &x->request.fields, .now = c->now};
     if (dx_cache_get(c->cache, &c->call)) {
-        if (c->conf->looked_up) c->conf->looked_up(c->conf->watcher, &c->call, timed ? dx_clock_monotonic() - since : 0);
+        if (c->conf->looked_up) c->conf->looked_up(c->conf->watcher, c->cache, &c->call, timed ? dx_clock_monotonic() - since : 0);
         return decide(c);
     }
     x->stop = stop_looking;

@@ -21,9 +21,9 @@ typedef struct dx_cache_conf {
     // next request asks the server.
     void (*revalidate)(void *ctx, dx_exchange *x);
     void *ctx;
-    // Told of every look-up that has ended: `found` is its call, `took` what it took from the first to the last, 0 when that was not
-    // measured (it ended at once, and few of those are). NULL: nobody.
-    void (*looked_up)(void *ctx, const dx_cache_call *found, dx_nanos took);
+    // Told of every look-up that has ended: the cache that was asked, its call, `took` what it took from the first to the last, 0 when that
+    // was not measured (it ended at once, and few of those are). NULL: nobody.
+    void (*looked_up)(void *ctx, const dx_cache *cache, const dx_cache_call *found, dx_nanos took);
     // Told how an answer came about (dx_cache_state), for everything that might have come from the cache.
     void (*answered)(void *ctx, uint8_t state);
     void *watcher; // the `ctx` of these two

@@ -735,8 +735,9 @@ static void revalidate(void *ctx, dx_exchange *x) {
     ((fixture *)ctx)->revalidated++;
 }
 
-static void looked_up(void *ctx, const dx_cache_call *found, dx_nanos took) {
+static void looked_up(void *ctx, const dx_cache *cache, const dx_cache_call *found, dx_nanos took) {
     fixture *f = ctx;
+    assert_non_null(cache);
     assert_true(took >= 0);
     f->looked_up++;
     if (found->entry) f->hits++;
