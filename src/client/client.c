@@ -7,6 +7,7 @@
 #include "client/cache_custom.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/warming.h"
 #include "loop/embed.h"
 
 // --- snapshots ---------------------------------------------------------------------------------------------------------------------
@@ -235,10 +236,12 @@ static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_c
     return DX_ERROR_NONE;
 }
 
-void dx_client_start_own(dx_client *client, dx_call *call) {
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx) {
     dx_call *started;
     call->internal = true;
-    if (start(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE) dx_call_release(started);
+    dx_error_code code = start(&started, client, call, done, ctx, NULL);
+    if (code == DX_ERROR_NONE) dx_call_release(started);
+    return code;
 }
 
 dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
@@ -289,6 +292,7 @@ static void unhold(dx_client *client) {
 void dx_client_close(dx_client *client) {
     if (!client) return;
     atomic_store(&client->closing, true);
+    dx_warming_stop(client);
     for (unsigned i = 0; i < client->engine_count; i++) {
         dx_engine *engine = client->engines[i];
         if (!engine) continue;

@@ -27,6 +27,7 @@ struct dx_client {
     dx_pool *pool;
     dx_redis_links redis;
     struct dx_customs *customs; // caches of the program's own
+    struct dx_warming *warming; // of the present APIs; NULL: nothing is kept warm
     dx_loop_driver driver; // with options.loop
     dx_loop *driven;
 };
@@ -44,8 +45,9 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
 
 // --- refetch.c: sends what a stale answer was given for once more, behind the caller's back (dx_cache_conf.revalidate).
 void dx_client_fetch_again(void *ctx, dx_exchange *x);
-// --- client.c: starts a call that is made, on an engine with a thread; lets go of the caller's hold.
-void dx_client_start_own(dx_client *client, dx_call *call);
+// --- client.c: starts a call of the client's own that is made, on an engine with a thread; lets go of the caller's hold. `done` may be
+// NULL; it is not called when this fails.
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx);
 // The engine of the next asynchronous work, with a thread or on the caller's loop; NULL: none could be made. Any thread.
 dx_engine *dx_client_engine(dx_client *client);
 // An engine for this thread to wait on, as synchronous calls do; NULL: there is no memory. To be given back.

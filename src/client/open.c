@@ -4,6 +4,7 @@
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/warming.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -80,6 +81,7 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
     dx_error_code code = take_options(client, options, error);
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
+    if (!code) code = dx_warming_start(client, error);
     if (code) {
         dx_client_close(client);
         return code;
