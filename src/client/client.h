@@ -13,6 +13,7 @@
 struct dx_client {
     pthread_mutex_t lock; // of everything here that changes
     dx_apis *apis;        // as they are now
+    uint16_t serial;      // of the last one
     dx_upstreams upstreams;
     dx_transport_use use;
     dx_client_options options;

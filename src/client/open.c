@@ -34,6 +34,7 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags_init(&findings, arena);
     dx_status status = load(&client->apis, path, text, &client->options, &findings);
     if (status == DX_OK) status = dx_client_build_chains(client, client->apis, &findings);
+    if (status == DX_OK) client->apis->serial = ++client->serial;
     if (status == DX_OK) dx_apis_forget_definition(client->apis);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");

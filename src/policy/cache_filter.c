@@ -249,7 +249,7 @@ static void stop_looking(dx_exchange *x) {
 
 static dx_verdict look_up(cached *c) {
     dx_exchange *x = c->x;
-    bool timed = c->conf->looked_up && (c->key.hash ^ (uint64_t)c->now) % TIMED_ONE_IN == 0;
+    bool timed = c->conf->looked_up && ((uintptr_t)c ^ (uint64_t)x->started) % TIMED_ONE_IN == 0;
     dx_nanos since = timed ? dx_clock_monotonic() : 0;
     c->call = (dx_cache_call){.done = on_found, .loop = x->loop, .key = &c->key, .fields = &x->request.fields, .now = c->now};
     if (dx_cache_get(c->cache, &c->call)) {
@@ -271,7 +271,7 @@ static dx_verdict cache_in(const void *conf, dx_exchange *x) {
     c->asked = x->request;
     x->slots[DX_SLOT_CACHE] = c;
     if (x->request.method != DX_GET && x->request.method != DX_HEAD) return DX_NEXT;
-    c->now = dx_clock_utc();
+    c->now = dx_clock_utc_coarse();
     c->decision = dx_freshness_decide(NULL, x->request.method, &x->request.fields, c->now);
     if (c->decision.verdict == DX_CACHE_BYPASS || make_key(c) != DX_OK) {
         x->slots[DX_SLOT_CACHE] = NULL;
