@@ -217,6 +217,7 @@ static void judge(dx_call *call) {
 static void end(dx_call *call) {
     dx_exchange *x = &call->x;
     dx_engine *engine = call->engine;
+    if (call->ended) *call->ended = true;
     unlink_call(call);
     dx_exchange_enter(x, x->phase, dx_clock_monotonic());
     take_answer(call);
@@ -413,13 +414,17 @@ void dx_call_begin(dx_call *call) {
     call->link = &call->engine->calls;
     if (call->next) call->next->link = &call->next;
     call->engine->calls = call;
-    set_deadline(call);
     bool closing = atomic_load(&call->client->closing);
     if (closing || atomic_load(&call->cancel_asked)) {
         (void)dx_exchange_fail_out(x, closing ? DX_ERROR_CLOSED : DX_ERROR_CANCELLED, NULL);
         return on_finished(x);
     }
+    bool ended = false;
+    call->ended = &ended;
     dx_chain_run_with(x, &call->settings->chain);
+    if (ended) return; // what a cache has needs no timer
+    call->ended = NULL;
+    set_deadline(call);
 }
 
 static void stop_asked(dx_task *task) {

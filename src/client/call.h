@@ -42,6 +42,7 @@ struct dx_call {
     bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
     bool synchronous; // `over` ends a wait on this thread
     bool over;
+    bool *ended;   // set when it ends while it begins; NULL: it does not begin just now
     bool internal; // of the client's own (tokens, warming, health): not counted, no callback of the user's
     dx_call_done done;
     void *done_ctx;

@@ -4,8 +4,10 @@
 #include "client/client.h"
 
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/warming.h"
 #include "loop/embed.h"
 
 // --- snapshots ---------------------------------------------------------------------------------------------------------------------
@@ -58,7 +60,7 @@ static void note_lent(dx_client *client, dx_engine *engine) {
     client->lent = engine;
 }
 
-static dx_engine *lend(dx_client *client) {
+dx_engine *dx_client_lend(dx_client *client) {
     pthread_mutex_lock(&client->lock);
     dx_engine *engine = client->resting;
     if (engine) {
@@ -73,7 +75,7 @@ static dx_engine *lend(dx_client *client) {
     return engine;
 }
 
-static void give_back(dx_client *client, dx_engine *engine) {
+void dx_client_give_back(dx_client *client, dx_engine *engine) {
     pthread_mutex_lock(&client->lock);
     engine->next = client->resting;
     client->resting = engine;
@@ -190,7 +192,7 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
 }
 
 dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
-    dx_engine *engine = lend(client);
+    dx_engine *engine = dx_client_lend(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -204,7 +206,8 @@ dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *
     call->transfer.flushed = false;
     if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
-    give_back(client, engine);
+    dx_loop_settle(engine->loop); // what goes to a cache outside is sent
+    dx_client_give_back(client, engine);
     dx_error_code code = call->error.code;
     if (error) *error = call->error;
     if (call->has_response)
@@ -258,14 +261,17 @@ dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *ca
     return DX_ERROR_NONE;
 }
 
-void dx_client_start_own(dx_client *client, dx_call *call) {
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx) {
     dx_call *started;
     call->internal = true;
+    dx_error_code code = DX_ERROR_CLOSED;
     if (!enter_client(client))
         dx_call_release(call);
-    else if (dx_client_start_call(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE)
-        dx_call_release(started);
+    else
+        code = dx_client_start_call(&started, client, call, done, ctx, NULL);
+    if (code == DX_ERROR_NONE) dx_call_release(started);
     leave_client(client);
+    return code;
 }
 
 static dx_error_code make_and_start(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args,
@@ -299,6 +305,7 @@ typedef struct closing {
 
 static void end_calls(dx_engine *engine) {
     while (engine->calls) dx_call_stop(engine->calls, DX_ERROR_CLOSED, NULL);
+    dx_limiter_end_turns(engine);
 }
 
 static void close_engine(dx_task *task) {
@@ -363,6 +370,7 @@ static void destroy_engine(dx_engine *engine) {
 void dx_client_close(dx_client *client) {
     if (!client) return;
     atomic_store(&client->closing, true);
+    dx_warming_stop(client);
     end_starting(client);
     for (unsigned i = 0; i < client->engine_count; i++)
         if (client->engines[i]) end_engine(client->engines[i]);
@@ -376,5 +384,6 @@ void dx_client_close(dx_client *client) {
     dx_driver_leave(client);
     dx_apis_release(client->apis);
     dx_upstreams_deinit(&client->upstreams);
+    dx_customs_close(client->customs);
     unhold(client);
 }

@@ -13,6 +13,7 @@
 struct dx_client {
     pthread_mutex_t lock;  // of everything here that changes
     dx_apis *apis;         // as they are now
+    uint16_t serial;       // of the last one
     bool keeps_definition; // for those who show where things come from
     dx_upstreams upstreams;
     dx_transport_use use;
@@ -28,7 +29,9 @@ struct dx_client {
     atomic_bool closing;
     dx_pool *pool;
     dx_redis_links redis;
-    dx_loop_driver driver; // with options.loop
+    struct dx_customs *customs; // caches of the program's own
+    struct dx_warming *warming; // of the present APIs; NULL: nothing is kept warm
+    dx_loop_driver driver;      // with options.loop
     dx_loop *driven;
 };
 
@@ -67,8 +70,17 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
 
 // --- refetch.c: sends what a stale answer was given for once more, behind the caller's back (dx_cache_conf.revalidate).
 void dx_client_fetch_again(void *ctx, dx_exchange *x);
-// --- client.c: starts a call that is made, on an engine with a thread; lets go of the caller's hold.
-void dx_client_start_own(dx_client *client, dx_call *call);
+// --- client.c: starts a call of the client's own that is made, on an engine with a thread; lets go of the caller's hold. `done` may be
+// NULL; it is not called when this fails.
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx);
+// The engine of the next asynchronous work, with a thread or on the caller's loop; NULL: none could be made. Any thread.
+dx_engine *dx_client_engine(dx_client *client);
+// An engine for this thread to wait on, as synchronous calls do; NULL: there is no memory. To be given back.
+dx_engine *dx_client_lend(dx_client *client);
+void dx_client_give_back(dx_client *client, dx_engine *engine);
+
+// --- public_limit.c: on the engine's thread, when the client closes
+void dx_limiter_end_turns(dx_engine *engine);
 
 // --- judge.c: what an answer means, once it is here
 void dx_client_judge_answer(dx_call *call); // held against its model: error and code

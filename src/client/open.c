@@ -1,9 +1,11 @@
 // Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
 #include "client/transport.h"
+#include "client/warming.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -49,6 +51,7 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags_init(&findings, arena);
     dx_status status = load(&client->apis, path, text, client, &findings);
     if (status == DX_OK) status = build_chains(client, &findings);
+    if (status == DX_OK) client->apis->serial = ++client->serial;
     if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(client->apis);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
@@ -73,7 +76,9 @@ static dx_client *make(void) {
     dx_client *client = dx_memory_zalloc(1, sizeof *client);
     if (!client) return NULL;
     client->pool = dx_pool_create();
-    if (!client->pool) {
+    client->customs = client->pool ? dx_customs_create() : NULL;
+    if (!client->customs) {
+        dx_pool_release(client->pool);
         dx_memory_free(client);
         return NULL;
     }
@@ -96,6 +101,7 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
     client->keeps_definition = keep;
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
+    if (!code) code = dx_warming_start(client, error);
     if (code) {
         dx_client_close(client);
         return code;

@@ -107,63 +107,6 @@ dx_status dx_policy_hedge(dx_hedge_kept **out, dx_client *client, const dx_setti
     return dx_policy_keep((void **)out, client, arena, "hedge", name, settings->hedge, make_hedge, settings->hedge, dx_hedge_kept_destroy);
 }
 
-// --- limits ------------------------------------------------------------------------------------------------------------------------
-
-// max_requests may be a fraction ("0.5 in a second"): the window is stretched then, until it has whole ones.
-static bool read_limit(yyjson_val *settings, dx_limit_options *options) {
-    double requests = yyjson_get_num(yyjson_obj_get(settings, "max_requests")),
-           window = yyjson_get_num(yyjson_obj_get(settings, "time_window")), burst = yyjson_get_num(yyjson_obj_get(settings, "burst")),
-           whole = floor(requests);
-    *options = (dx_limit_options)DX_LIMIT_OPTIONS_INIT;
-    if (requests < 1) whole = 1;
-    options->max_requests = (uint32_t)whole;
-    options->window = (dx_nanos)(window * (whole / requests) * (double)DX_SECOND);
-    options->burst = burst >= 1 ? (uint32_t)burst : 0;
-    options->queue = count(settings, "max_waiting") < DX_LIMIT_QUEUE_CAP ? count(settings, "max_waiting") : DX_LIMIT_QUEUE_CAP;
-    options->reserve_thousandths = (uint32_t)(yyjson_get_num(yyjson_obj_get(settings, "reserve")) * 1000);
-    return requests > 0 && options->window > 0;
-}
-
-static void *make_limit(void *ctx) {
-    dx_limit *limit;
-    return dx_limit_create(&limit, ctx) == DX_OK ? limit : NULL;
-}
-
-static void release_limit(void *limit) {
-    dx_limit_release(limit);
-}
-
-static void *make_limits(void *ctx) {
-    dx_limits *limits;
-    (void)ctx;
-    return dx_limits_create(&limits, 65536) == DX_OK ? limits : NULL;
-}
-
-static void destroy_limits(void *limits) {
-    dx_limits_destroy(limits);
-}
-
-dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
-                          dx_diags *diags) {
-    yyjson_val *from = settings->rate_limit;
-    *out = NULL;
-    if (!from || !yyjson_obj_get(from, "max_requests")) return DX_OK;
-    dx_limit_conf *conf = DX_ARENA_NEW(arena, dx_limit_conf);
-    if (!conf) return DX_NO_MEMORY;
-    dx_limit *trial;
-    if (!read_limit(from, &conf->options) || dx_limit_create(&trial, &conf->options) == DX_INVALID) {
-        (void)dx_diags_add(diags, DX_INVALID, (dx_slice){"", 0}, "rate_limit: max_requests, time_window and burst do not go together");
-        return DX_INVALID;
-    }
-    dx_limit_release(trial);
-    conf->max_wait = seconds(from, "max_wait");
-    conf->adaptive = yyjson_get_bool(yyjson_obj_get(from, "adaptive"));
-    *out = conf;
-    if (dx_slice_equal(dx_json_member_slice(from, "per"), DX_SLICE("credential")))
-        return dx_policy_keep((void **)&conf->by_credential, client, arena, "limits", name, from, make_limits, NULL, destroy_limits);
-    return dx_policy_keep((void **)&conf->limit, client, arena, "limit", name, from, make_limit, &conf->options, release_limit);
-}
-
 // --- auth --------------------------------------------------------------------------------------------------------------------------
 
 typedef struct auth_ask {
