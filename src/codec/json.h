@@ -54,4 +54,9 @@ void dx_json_write_number(dx_buffer *buffer, double value);     // shortest form
 void dx_json_write_value(dx_buffer *buffer, yyjson_val *value); // compact
 void dx_json_write_mut(dx_buffer *buffer, const yyjson_mut_val *value, bool pretty);
 
+// The canonical form (RFC 8785, JCS): the bytes that are signed. Numbers are doubles written as ECMAScript does; an integer that no double
+// is, is refused and not rounded. Errors: DX_INVALID (such an integer, a name twice, no value at all), DX_TOO_LARGE (the buffer's cap, more
+// than DX_JSON_DEPTH_CAP levels), DX_NO_MEMORY. On an error the buffer holds a part.
+dx_status dx_json_write_canonical(dx_buffer *buffer, dx_arena *scratch, yyjson_val *value) DX_MUST_USE;
+
 #endif

@@ -24,6 +24,13 @@ void dx_sha256(uint8_t out[DX_SHA256_SIZE], dx_slice data) {
     SHA256_Final(out, &state);
 }
 
+void dx_sha512(uint8_t out[DX_SHA512_SIZE], dx_slice data) {
+    SHA512_CTX state;
+    SHA512_Init(&state);
+    SHA512_Update(&state, data.data, data.size);
+    SHA512_Final(out, &state);
+}
+
 size_t dx_hmac_size(dx_hmac_digest digest) {
     return digest == DX_HMAC_SHA256 ? 32 : digest == DX_HMAC_SHA384 ? 48 : 64;
 }
@@ -90,6 +97,13 @@ void dx_hmac_of(const dx_hmac *hmac, uint8_t *out, dx_slice data) {
 void dx_hmac_sha256(uint8_t out[DX_SHA256_SIZE], dx_slice key, dx_slice data) {
     dx_hmac hmac;
     dx_hmac_init(&hmac, DX_HMAC_SHA256, key);
+    dx_hmac_of(&hmac, out, data);
+    OPENSSL_cleanse(&hmac, sizeof hmac);
+}
+
+void dx_hmac_sha512(uint8_t out[DX_SHA512_SIZE], dx_slice key, dx_slice data) {
+    dx_hmac hmac;
+    dx_hmac_init(&hmac, DX_HMAC_SHA512, key);
     dx_hmac_of(&hmac, out, data);
     OPENSSL_cleanse(&hmac, sizeof hmac);
 }

@@ -39,6 +39,19 @@ static void sha256_matches_fips_180(void **state) {
     assert_hex(out, sizeof out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+static void sha512_matches_fips_180_and_its_hmac_rfc_4231(void **state) {
+    (void)state;
+    uint8_t out[DX_SHA512_SIZE];
+    dx_sha512(out, DX_SLICE("abc"));
+    assert_hex(
+        out, sizeof out,
+        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
+    dx_hmac_sha512(out, DX_SLICE("Jefe"), DX_SLICE("what do ya want for nothing?"));
+    assert_hex(
+        out, sizeof out,
+        "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
+}
+
 static void hmac_matches_rfc_4231(void **state) {
     (void)state;
     char key[160];
@@ -90,6 +103,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha1_matches_fips_180),
         cmocka_unit_test(sha256_matches_fips_180),
+        cmocka_unit_test(sha512_matches_fips_180_and_its_hmac_rfc_4231),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(derived_keys_match_rfc_5869_without_salt),
         cmocka_unit_test(secrets_compare_by_length_and_bytes),

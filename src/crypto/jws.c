@@ -91,13 +91,9 @@ static size_t encoded_cap(size_t size) {
     return (size + 2) / 3 * 4;
 }
 
-dx_status dx_jws_sign(dx_slice *out, dx_arena *arena, const dx_key *key, dx_slice typ, dx_slice payload) {
+dx_status dx_jws_sign_under(dx_slice *out, dx_arena *arena, const dx_key *key, dx_slice header, dx_slice payload) {
     if (!key->can_sign) return DX_INVALID;
-    if (typ.size > 128 || payload.size > DX_JWS_BYTES_CAP) return DX_TOO_LARGE;
-    dx_buffer header;
-    dx_buffer_init(&header, arena, 1024);
-    dx_key_write_header(key, &header, typ);
-    if (dx_buffer_status(&header) != DX_OK) return dx_buffer_status(&header);
+    if (header.size > DX_JWS_BYTES_CAP || payload.size > DX_JWS_BYTES_CAP) return DX_TOO_LARGE;
     char *text = dx_arena_bytes(arena, encoded_cap(header.size) + encoded_cap(payload.size) + encoded_cap(key->signature_size) + 3);
     if (!text) return DX_NO_MEMORY;
     char *to = encode_into(text, header.data, header.size);
@@ -116,6 +112,15 @@ dx_status dx_jws_sign(dx_slice *out, dx_arena *arena, const dx_key *key, dx_slic
     *to = 0;
     *out = dx_slice_of(text, (size_t)(to - text));
     return out->size > DX_JWS_BYTES_CAP ? DX_TOO_LARGE : DX_OK;
+}
+
+dx_status dx_jws_sign(dx_slice *out, dx_arena *arena, const dx_key *key, dx_slice typ, dx_slice payload) {
+    if (typ.size > 128) return DX_TOO_LARGE;
+    dx_buffer header;
+    dx_buffer_init(&header, arena, 1024);
+    dx_key_write_header(key, &header, typ);
+    if (dx_buffer_status(&header) != DX_OK) return dx_buffer_status(&header);
+    return dx_jws_sign_under(out, arena, key, dx_buffer_slice(&header), payload);
 }
 
 // Decodes base64url into the arena.

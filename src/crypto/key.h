@@ -48,5 +48,7 @@ dx_status dx_key_wrap(dx_key **out, dx_jws_algorithm algorithm, EVP_PKEY *pkey, 
 dx_status dx_key_required_members(const dx_key *key, dx_buffer *out) DX_MUST_USE;
 // {"alg":…,"kid":…,"typ":…} as JSON.
 void dx_key_write_header(const dx_key *key, dx_buffer *out, dx_slice typ);
+// As dx_jws_sign, under a header that the caller has written as JSON; that its "alg" is the key's is the caller's to see to.
+dx_status dx_jws_sign_under(dx_slice *out, dx_arena *arena, const dx_key *key, dx_slice header, dx_slice payload) DX_MUST_USE;
 
 #endif
