@@ -18,10 +18,19 @@ static void release_auth(void *ctx) {
     dx_auth_release(ctx);
 }
 
-static dx_status add_auth(chain_list *list, const dx_api *api, const dx_settings *settings, dx_arena *arena, dx_diags *diags) {
+static dx_status add_auth(chain_list *list, dx_client *client, const dx_api *api, const dx_settings *settings, dx_arena *arena, dx_diags *diags) {
     dx_auth *auth;
     if (!settings->auth) return DX_OK;
-    dx_status status = dx_auth_create(&auth, settings->auth, api->name, dx_json_pointer_join(arena, api->pointer, DX_SLICE("auth")), diags);
+    dx_auth_plan plan = {.settings = settings->auth,
+                         .upstream = api->name,
+                         .at = dx_json_pointer_join(arena, api->pointer, DX_SLICE("auth")),
+                         .diags = diags,
+                         .client = client,
+                         .wire = &api->settings->wire,
+                         .secure = api->secure,
+                         .authority = api->authority,
+                         .base_path = api->base_path};
+    dx_status status = dx_auth_create(&auth, &plan);
     if (status != DX_OK) return status;
     status = dx_arena_defer(arena, release_auth, auth);
     if (status == DX_OK) add(list, &dx_auth_filter, auth);
@@ -30,9 +39,8 @@ static dx_status add_auth(chain_list *list, const dx_api *api, const dx_settings
 
 dx_status dx_client_build_chain(dx_client *client, const dx_api *api, dx_settings *settings, dx_arena *arena, dx_diags *diags) {
     chain_list list = {.count = 0};
-    (void)client;
     if (settings->chain.handler) return DX_OK;
-    dx_status status = add_auth(&list, api, settings, arena, diags);
+    dx_status status = add_auth(&list, client, api, settings, arena, diags);
     if (status != DX_OK) return status;
     add(&list, &dx_redirect_follow_filter, NULL);
     dx_filter *filters = DX_ARENA_ARRAY(arena, dx_filter, list.count);

@@ -293,13 +293,17 @@ void dx_client_close(dx_client *client) {
     while (client->lent) (void)pthread_cond_wait(&client->changed, &client->lock); // threads that call now
     client->waiting--;
     pthread_mutex_unlock(&client->lock);
+    dx_token_set_close(client->tokens);
     while (client->resting) {
         dx_engine *engine = client->resting;
         client->resting = engine->next;
+        dx_loop_turn(engine->loop); // what was posted to a call that has gone
         dx_engine_destroy(engine);
     }
     dx_driver_leave(client);
     dx_apis_release(client->apis);
     dx_upstreams_deinit(&client->upstreams);
+    dx_token_set_release(client->tokens);
+    dx_custom_auths_deinit(client);
     unhold(client);
 }

@@ -4,6 +4,7 @@
 
 #include "client/call.h"
 #include "client/pool.h"
+#include "client/token.h"
 #include "client/upstream.h"
 #include "duplex/loop.h"
 
@@ -24,6 +25,8 @@ struct dx_client {
     size_t waiting;         // threads in dx_call_wait and dx_client_close
     atomic_bool closing;
     dx_pool *pool;
+    dx_token_set *tokens;      // of all its auth objects
+    struct dx_custom_auth *custom; // registered by name; under the lock
     dx_loop_driver driver; // with options.loop
     dx_loop *driven;
 };
@@ -43,6 +46,8 @@ void dx_client_judge_answer(dx_call *call); // held against its model: error and
 void dx_client_judge_retry(dx_call *call);  // error.retryable, error.retry_after_ms
 // --- count.c
 void dx_client_count(dx_call *call);
+// --- auth_custom.c
+void dx_custom_auths_deinit(dx_client *client);
 // --- client.c
 void dx_client_tell_over(dx_client *client, dx_call *call);
 // --- response.c

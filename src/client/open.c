@@ -55,7 +55,10 @@ static dx_client *make(void) {
     dx_client *client = dx_memory_zalloc(1, sizeof *client);
     if (!client) return NULL;
     client->pool = dx_pool_create();
-    if (!client->pool) {
+    client->tokens = dx_token_set_create(client);
+    if (!client->pool || !client->tokens) {
+        dx_pool_release(client->pool);
+        dx_token_set_release(client->tokens);
         dx_memory_free(client);
         return NULL;
     }

@@ -22,6 +22,8 @@ typedef struct dx_wire_settings {
     dx_nanos queue_timeout; // 0: none
 } dx_wire_settings;
 
+uint64_t dx_wire_serial(void); // a number that no settings have yet; any thread
+
 typedef struct dx_retry_settings {
     unsigned attempts;
     dx_nanos delay, max_delay, retry_after_cap;
