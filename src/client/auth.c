@@ -146,8 +146,12 @@ static bool is_refusal(const dx_auth *auth, int status) {
 static dx_verdict auth_again(const void *conf, dx_exchange *x) {
     dx_auth *auth = (dx_auth *)(uintptr_t)conf;
     dx_auth_applied *state = dx_auth_applied_of(x);
-    if (!state || !is_refusal(auth, x->response.status) || x->failure != DX_ERROR_NONE || state->replayed || x->request.once)
+    if (!state || x->failure != DX_ERROR_NONE) return DX_ANSWER;
+    if (!is_refusal(auth, x->response.status)) {
+        if (auth->ops->accepted) auth->ops->accepted(auth, x);
         return DX_ANSWER;
+    }
+    if (state->replayed || x->request.once) return DX_ANSWER;
     if (!auth->ops->refused || !auth->ops->refused(auth, x)) return DX_ANSWER;
     state->replayed = true;
     dx_exchange_forget(x);

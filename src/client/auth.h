@@ -33,6 +33,8 @@ typedef struct dx_auth_ops {
     // The server answered 401 to what was applied (or 403, with `refused_by_403`): whether another try may help, since the credential was,
     // or will be, made anew by the next `apply`. NULL: never. Must not block.
     bool (*refused)(dx_auth *auth, dx_exchange *x);
+    // It answered otherwise: what was applied is good. For every answer, so brief. NULL: nothing to do.
+    void (*accepted)(dx_auth *auth, dx_exchange *x);
     // The identity behind it, for cache keys and limits: the same credential, the same text; no secret in it. NULL: the hash of the
     // settings.
     dx_slice (*identity)(dx_auth *auth, dx_arena *arena);

@@ -28,6 +28,10 @@ static bool refused(dx_auth *auth, dx_exchange *x) {
     return dx_tokens_refused(of(auth)->tokens, x);
 }
 
+static void accepted(dx_auth *auth, dx_exchange *x) {
+    dx_tokens_accepted(of(auth)->tokens, x);
+}
+
 static void destroy(dx_auth *auth) {
     dx_tokens_release(of(auth)->tokens);
     dx_arena_destroy(of(auth)->arena);
@@ -154,9 +158,9 @@ static dx_status dynamic_create(dx_auth **out, const dx_auth_plan *plan) {
     return create(out, plan, read_dynamic, &dx_dynamic_token_source);
 }
 
-const dx_auth_ops dx_auth_oauth2 = {.type = "oauth2", .create = oauth2_create, .apply = apply, .refused = refused, .destroy = destroy};
+const dx_auth_ops dx_auth_oauth2 = {.type = "oauth2", .create = oauth2_create, .apply = apply, .refused = refused, .accepted = accepted, .destroy = destroy};
 const dx_auth_ops dx_auth_dynamic_token = {
-    .type = "dynamic_token", .create = dynamic_create, .apply = apply, .refused = refused, .destroy = destroy};
+    .type = "dynamic_token", .create = dynamic_create, .apply = apply, .refused = refused, .accepted = accepted, .destroy = destroy};
 
 // --- for `duplex auth` -----------------------------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,8 @@ static void read_client(dx_oauth2 *o, dx_auth_reader *reader) {
     if (o->client_auth != DX_CLIENT_KEY && keyed) dx_auth_refuse(reader, "key", "\"key\" is for \"client_auth\": \"private_key_jwt\"");
     if ((o->client_auth == DX_CLIENT_POST || o->client_auth == DX_CLIENT_BASIC) && !o->client_secret.size)
         dx_auth_refuse(reader, "client_secret", "auth needs \"client_secret\", a text that is not empty (or \"client_auth\": \"none\")");
+    if (yyjson_obj_get(reader->settings, "client_secret") && !o->client_secret.size && o->client_auth == DX_CLIENT_NONE)
+        dx_auth_refuse(reader, "client_secret", "\"client_secret\" is empty; a client without one has no such member");
     o->assertion_audience = dx_auth_text(reader, "assertion_audience");
     if (!o->assertion_audience.size) o->assertion_audience = o->token_url;
 }

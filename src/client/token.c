@@ -159,13 +159,19 @@ bool dx_tokens_refused(dx_tokens *tokens, dx_exchange *x) {
     bool again = true;
     if (serial == tokens->serial && !tokens->refused) {
         // One that was got because the one before it was refused, and is refused too: another will not do better.
-        dx_nanos quarter = tokens->current && tokens->current->lifetime_s ? tokens->current->lifetime_s * DX_SECOND / 4 : INT64_MAX;
-        again = !(tokens->of_refusal && now - tokens->got < (quarter < tokens->times.cooldown ? quarter : tokens->times.cooldown));
+        again = !(atomic_load(&tokens->unproven) && now - tokens->got < tokens->times.cooldown);
         tokens->refused = again;
     }
     if (again && tokens->refused && now < tokens->cool_until) again = false; // the answer says more than our error would
     pthread_mutex_unlock(&tokens->lock);
     return again;
+}
+
+void dx_tokens_accepted(dx_tokens *tokens, dx_exchange *x) {
+    if (!atomic_load_explicit(&tokens->unproven, memory_order_relaxed)) return;
+    pthread_mutex_lock(&tokens->lock);
+    if (dx_auth_applied_of(x)->serial == tokens->serial) atomic_store(&tokens->unproven, false);
+    pthread_mutex_unlock(&tokens->lock);
 }
 
 const void *dx_tokens_source(const dx_tokens *tokens) {

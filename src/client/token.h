@@ -76,6 +76,7 @@ const void *dx_tokens_source(const dx_tokens *tokens);
 dx_verdict dx_tokens_apply(dx_tokens *tokens, const dx_auth_place *place, dx_exchange *x);
 // The server refused what was applied to x: that very token is used no more. Whether another try makes sense.
 bool dx_tokens_refused(dx_tokens *tokens, dx_exchange *x);
+void dx_tokens_accepted(dx_tokens *tokens, dx_exchange *x); // it took it
 
 // --- for people: all block; not on a loop's thread -----------------------------------------------------------------------------------------
 

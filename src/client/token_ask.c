@@ -10,7 +10,7 @@ static void run_job(dx_tokens *tokens);
 static void end_job(dx_tokens *tokens, dx_status status, dx_slice why) {
     token_job *job = tokens->job;
     tokens->job = NULL;
-    if (tokens->locked) tokens->store->ops->release(tokens->store);
+    if (tokens->locked && tokens->store) tokens->store->ops->release(tokens->store);
     tokens->locked = false;
     tokens->state = TOKEN_RESTING;
     pthread_mutex_lock(&tokens->lock);

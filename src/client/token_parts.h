@@ -61,7 +61,7 @@ struct dx_tokens {
     uint64_t serial;
     dx_nanos fresh_until, valid_until; // monotonic
     bool refused;                      // by the server, before its time
-    bool of_refusal;                   // it was got because the one before it was refused
+    atomic_bool unproven;              // it was got because the one before it was refused, and has not been accepted yet
     dx_nanos got;
     bool kicked; // `kick` is posted
     dx_nanos cool_until;

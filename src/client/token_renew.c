@@ -17,7 +17,7 @@ static void rest(dx_tokens *tokens);
 // --- ending --------------------------------------------------------------------------------------------------------------------------------
 
 static void give_up_lock(dx_tokens *tokens) {
-    if (tokens->locked) tokens->store->ops->release(tokens->store);
+    if (tokens->locked && tokens->store) tokens->store->ops->release(tokens->store);
     tokens->locked = false;
 }
 
@@ -76,7 +76,7 @@ void dx_tokens_publish(dx_tokens *tokens, dx_token *token) {
     tokens->current = token;
     if (other) {
         tokens->serial++;
-        tokens->of_refusal = tokens->refused;
+        atomic_store(&tokens->unproven, tokens->refused);
         tokens->refused = false;
         tokens->got = now;
     }

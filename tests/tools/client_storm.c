@@ -1,6 +1,6 @@
 // Calls in a storm, for tests of what many threads and processes share: `client_storm DEFINITION ENDPOINT THREADS ROUNDS CALLS`. Every thread calls
-// the endpoint CALLS times a round. Before each round all of them wait for a line on standard input; at its end "round N ok failed" is printed, and
-// the first failure's message on standard error.
+// the endpoint CALLS times a round. Before each round all of them wait for a line on standard input; at its end "round N ok failed: message" is
+// printed, with the first failure's message.
 #include <duplex/client.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -45,9 +45,8 @@ static void lead(storm *s) {
         if (!fgets(line, sizeof line, stdin)) exit(1);
         pthread_barrier_wait(&s->begin);
         pthread_barrier_wait(&s->end);
-        printf("round %ld %ld %ld\n", round, s->ok, s->failed);
+        printf("round %ld %ld %ld: %s\n", round, s->ok, s->failed, s->failed ? s->message : "");
         fflush(stdout);
-        if (s->failed) fprintf(stderr, "%s\n", s->message);
         s->ok = s->failed = 0;
     }
 }
