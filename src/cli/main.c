@@ -5,7 +5,8 @@
 #include "cli/command.h"
 
 static const dx_command *const commands[] = {&dx_cmd_serve,   &dx_cmd_plan,   &dx_cmd_reload, &dx_cmd_upgrade, &dx_cmd_check,
-                                             &dx_cmd_openapi, &dx_cmd_schema, &dx_cmd_users,  &dx_cmd_cert,    &dx_cmd_secrets};
+                                             &dx_cmd_openapi, &dx_cmd_schema, &dx_cmd_users,  &dx_cmd_cert,    &dx_cmd_secrets,
+                                             &dx_cmd_auth};
 
 static void print_help(FILE *to) {
     fputs("duplex " DX_VERSION ": an API platform: a JSON definition in, a running API server out\n\n"

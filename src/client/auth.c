@@ -161,6 +161,12 @@ static dx_verdict auth_again(const void *conf, dx_exchange *x) {
 
 const dx_filter_ops dx_auth_filter = {.name = "auth", .in = auth_in, .again = auth_again};
 
+dx_auth *dx_auth_of_chain(const dx_chain *chain) {
+    for (uint16_t i = 0; i < chain->filter_count; i++)
+        if (chain->filters[i].ops == &dx_auth_filter) return (dx_auth *)(uintptr_t)chain->filters[i].conf;
+    return NULL;
+}
+
 // --- the table ---------------------------------------------------------------------------------------------------------------------------
 
 extern const dx_auth_ops dx_auth_none, dx_auth_bearer, dx_auth_basic, dx_auth_api_key, dx_auth_oauth2, dx_auth_dynamic_token, dx_auth_jwt,

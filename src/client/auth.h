@@ -6,7 +6,7 @@
 
 #include "base/map.h"
 #include "client/apis.h"
-#include "exchange/exchange.h"
+#include "exchange/chain.h"
 
 struct dx_engine;
 struct dx_client;
@@ -75,5 +75,6 @@ static inline dx_auth_applied *dx_auth_applied_of(dx_exchange *x) {
 
 // The filter: applies the call's auth before each attempt, takes it off again, and has a 401 lead to one new credential and one replay.
 extern const dx_filter_ops dx_auth_filter; // conf: dx_auth
+dx_auth *dx_auth_of_chain(const dx_chain *chain); // NULL: there is none
 
 #endif

@@ -56,6 +56,13 @@ static bool take_text(dx_tokens *tokens, dx_exchange *x, dx_slice *text) {
     return text->data != NULL;
 }
 
+static bool add_waiter(dx_tokens *tokens, const dx_auth_place *place, dx_exchange *x);
+
+// One that has just come counts however short it lasts: there is no better one. But it may have been refused meanwhile, to another call.
+static bool is_usable(const dx_tokens *tokens, const token_waiter *waiter) {
+    return tokens->current && !tokens->refused && (tokens->serial != waiter->serial || dx_clock_monotonic() < tokens->valid_until);
+}
+
 static void on_wake(dx_task *task) {
     token_waiter *waiter = DX_CONTAINER_OF(task, token_waiter, task);
     dx_tokens *tokens = waiter->tokens;
@@ -63,14 +70,11 @@ static void on_wake(dx_task *task) {
     const dx_auth_place *place = waiter->place;
     dx_slice text = {0};
     pthread_mutex_lock(&tokens->lock);
-    bool gone = waiter->gone;
-    // One that has just come counts however short it lasts: there is no better one.
-    bool usable = !gone && tokens->current && !tokens->refused &&
-                  (tokens->serial != waiter->serial || dx_clock_monotonic() < tokens->valid_until);
-    bool copied = usable && take_text(tokens, x, &text);
+    bool gone = waiter->gone, usable = !gone && is_usable(tokens, waiter), copied = usable && take_text(tokens, x, &text);
+    bool waits = !gone && !usable && !waiter->failed && add_waiter(tokens, place, x);
     pthread_mutex_unlock(&tokens->lock);
     dx_memory_free(waiter);
-    if (!gone) {
+    if (!gone && !waits) {
         dx_auth_applied_of(x)->waiting = NULL;
         x->stop = NULL;
         dx_verdict verdict = copied   ? dx_auth_place_put(place, x, text)
@@ -82,11 +86,12 @@ static void on_wake(dx_task *task) {
 }
 
 // Posted under the lock: as long as a call has not left, its loop is there.
-void dx_tokens_wake(dx_tokens *tokens) {
+void dx_tokens_wake(dx_tokens *tokens, bool failed) {
     while (tokens->waiters) {
         token_waiter *waiter = tokens->waiters;
         unlink_waiter(waiter);
         waiter->posted = true;
+        waiter->failed = failed;
         (void)dx_tokens_hold(tokens);
         dx_loop_post(waiter->x->loop, &waiter->task);
     }

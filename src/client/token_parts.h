@@ -17,7 +17,7 @@ typedef struct token_waiter {
     const dx_auth_place *place;
     dx_exchange *x;  // its loop's alone
     uint64_t serial; // of the token that was there when it began to wait
-    bool posted, gone;
+    bool posted, gone, failed;
     struct token_waiter *next, **link;
 } token_waiter;
 
@@ -100,7 +100,8 @@ struct dx_token_set {
 };
 
 // --- token.c
-void dx_tokens_wake(dx_tokens *tokens); // everybody who waits; under its lock
+// Everybody who waits, under its lock: there is a token, or (`failed`) there is none to be had now.
+void dx_tokens_wake(dx_tokens *tokens, bool failed);
 bool dx_tokens_kick(dx_tokens *tokens); // under its lock; false: there is no thread
 dx_nanos dx_tokens_leeway(const dx_tokens *tokens, int64_t lifetime_s);
 // --- token_renew.c

@@ -38,7 +38,7 @@ static void fail(dx_tokens *tokens, dx_token_outcome outcome, dx_slice why) {
     tokens->failures++;
     (void)snprintf(tokens->why, sizeof tokens->why, "%.*s", DX_SLICE_ARG(why));
     tokens->cool_until = dx_clock_monotonic() + cooldown_of(tokens, outcome);
-    dx_tokens_wake(tokens);
+    dx_tokens_wake(tokens, true);
     pthread_mutex_unlock(&tokens->lock);
     rest(tokens);
 }
@@ -48,7 +48,7 @@ static void fail_person(dx_tokens *tokens, dx_slice why) {
     pthread_mutex_lock(&tokens->lock);
     (void)snprintf(tokens->why, sizeof tokens->why, "%.*s", DX_SLICE_ARG(why));
     tokens->cool_until = dx_clock_monotonic() + (tokens->times.cooldown < DX_SECOND ? tokens->times.cooldown : DX_SECOND);
-    dx_tokens_wake(tokens);
+    dx_tokens_wake(tokens, true);
     pthread_mutex_unlock(&tokens->lock);
     rest(tokens);
 }
@@ -89,7 +89,7 @@ void dx_tokens_publish(dx_tokens *tokens, dx_token *token) {
     tokens->failures = 0;
     tokens->cool_until = 0;
     tokens->why[0] = '\0';
-    dx_tokens_wake(tokens);
+    dx_tokens_wake(tokens, token == NULL);
     pthread_mutex_unlock(&tokens->lock);
 }
 
@@ -306,7 +306,7 @@ static bool is_needed(dx_tokens *tokens) {
     bool needed = tokens->waiters || !tokens->current || tokens->refused || now >= tokens->fresh_until;
     if (now < tokens->cool_until) needed = false;
     if (tokens->waiters && (!needed || (tokens->current && !tokens->refused && now < tokens->fresh_until))) {
-        dx_tokens_wake(tokens); // it came between a call's look and its kick
+        dx_tokens_wake(tokens, !tokens->current || tokens->refused || now >= tokens->fresh_until); // they came between a look and its kick
         needed = false;
     }
     pthread_mutex_unlock(&tokens->lock);

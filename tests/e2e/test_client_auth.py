@@ -397,3 +397,89 @@ def test_what_is_wrong_with_an_auth_object_is_told_where_it_stands(tokens, tmp_p
     done = subprocess.run([STORM, str(path), "api.get", "1", "1", "1"], input="\n", capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert done.returncode == 1 and expected in done.stderr
     assert "api.json:" in done.stderr and SECRET not in done.stderr
+
+
+# --- `duplex auth`
+
+
+def auth(folder, *words, **more):
+    return subprocess.run([BINARY, "auth", *words], capture_output=True, text=True, timeout=60, check=False, cwd=folder,
+                          env={**os.environ, "XDG_STATE_HOME": str(folder / "state")}, **more)
+
+
+def person(tokens, grant, **more):
+    return {"grant": grant, "client_secret": None, "authorize_url": tokens.url + "/authorize", "device_url": tokens.url + "/device",
+            "revoke_url": tokens.url + "/revoke", "scopes": "read write", **more}
+
+
+def begin_login(folder, *words):
+    process = subprocess.Popen([BINARY, "auth", "login", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+                               env={**os.environ, "XDG_STATE_HOME": str(folder / "state")})
+    lines = [process.stdout.readline() for _ in range(3)]
+    return process, lines[2].strip()
+
+
+def test_a_person_logs_in_by_code_and_pkce_calls_are_made_and_the_login_is_ended(tokens, tmp_path):
+    import requests
+    path = define(tmp_path, tokens, person(tokens, "authorization_code", cooldown=0))
+    storm = Storm(path, tmp_path, 1, 2)
+    storm.begin()
+    assert storm.end() == (0, 1) and "duplex auth login FILE api" in storm.last
+    assert auth(tmp_path, "status", "api.json", "api").returncode == 1
+    process, url = begin_login(tmp_path, "api.json", "api")
+    assert "code_challenge_method=S256" in url and "scope=read%20write" in url
+    home = requests.get(url, allow_redirects=False, timeout=20).headers["Location"]
+    assert requests.get(home.split("?")[0] + "?code=x&state=forged", timeout=20).status_code == 400  # and it waits on
+    assert requests.get(home.replace("/callback", "/other"), timeout=20).status_code == 404
+    assert requests.get(home, timeout=20).status_code == 200
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "api: logged in, good until 20" in out and "renewed by itself" in out and "at-" not in out + err
+    storm.begin()
+    assert storm.end() == (1, 0), storm.last  # the process that had no token finds it
+    storm.close()
+    assert one(tmp_path, tokens, person(tokens, "authorization_code", cooldown=0))[:2] == (1, 0)
+    done = auth(tmp_path, "status", "api.json")
+    assert (done.returncode, done.stderr) == (0, "") and "api: oauth2, a token, good until" in done.stdout and "scopes: read" in done.stdout
+    assert "at-" not in done.stdout and "rt-" not in done.stdout
+    (kept,) = stored(tmp_path)
+    record = json.loads(kept.read_text())
+    done = auth(tmp_path, "logout", "api.json", "api")
+    assert done.returncode == 0 and "the server was told" in done.stdout
+    assert tokens.revoked == [record["refresh_token"]] and not kept.exists()
+    assert "was not logged in" in auth(tmp_path, "logout", "api.json", "api").stdout
+
+
+def test_a_login_that_the_server_refuses_says_so(tokens, tmp_path):
+    import requests
+    define(tmp_path, tokens, person(tokens, "authorization_code"))
+    process, url = begin_login(tmp_path, "api.json", "api")
+    home = requests.get(url, allow_redirects=False, timeout=20).headers["Location"]
+    state = home.split("state=")[1]
+    requests.get(home.split("?")[0] + f"?error=access_denied&state={state}", timeout=20)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 1 and "access_denied" in err
+
+
+def test_a_device_code_is_shown_and_asked_for_until_it_was_typed(tokens, tmp_path):
+    tokens.device_pending = 2
+    path = define(tmp_path, tokens, person(tokens, "device_code"))
+    done = auth(tmp_path, "login", "api.json", "api")
+    assert done.returncode == 0, done.stderr
+    assert "WDJB-MJHT" in done.stdout and tokens.url + "/activate" in done.stdout and tokens.device_polls == 3
+    storm = Storm(path, tmp_path, 1)
+    storm.begin()
+    assert storm.end() == (1, 0)
+    storm.close()
+
+
+def test_auth_tells_what_it_can_not_do(tokens, tmp_path):
+    define(tmp_path, tokens, {})
+    done = auth(tmp_path, "login", "api.json", "api")
+    assert done.returncode == 3 and "gets its tokens by itself" in done.stderr
+    done = auth(tmp_path, "login", "api.json", "apj")
+    assert done.returncode == 3 and 'did you mean "api"' in done.stderr
+    assert auth(tmp_path, "logn", "api.json", "api").returncode == 2
+    assert auth(tmp_path, "login", "api.json").returncode == 2
+    assert auth(tmp_path, "login", "none.json", "api").returncode == 3
+    assert "Usage: duplex auth" in auth(tmp_path, "--help").stdout

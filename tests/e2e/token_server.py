@@ -40,7 +40,10 @@ class TokenServer:
 
             def reply(self, status, body, headers=()):
                 raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
+                if any(name == "Date" for name, _ in headers):
+                    self.send_response_only(status)
+                else:
+                    self.send_response(status)
                 for name, value in headers:
                     self.send_header(name, value)
                 if not any(name.lower() == "content-type" for name, _ in headers):
