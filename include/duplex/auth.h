@@ -24,8 +24,8 @@ typedef struct dx_auth_handler {
      * when the call has been cancelled meanwhile. Called before each attempt, on one of the client's threads (or the caller's loop, or the
      * thread that calls), by several at once. Must not block. */
     void (*apply)(void *context, dx_auth_request *request);
-    /* The server answered 401: whether `apply` would set something else now. True has the request sent once more. As `apply`, but it says so
-     * at once and keeps nothing of `request`; dx_auth_request_status and dx_auth_request_answer tell of the answer. NULL: never. */
+    /* The server answered 401: whether `apply` would set something else now. True has the request sent once more. As `apply`, but it says
+     * so at once and keeps nothing of `request`; dx_auth_request_status and dx_auth_request_answer tell of the answer. NULL: never. */
     bool (*refused)(void *context, dx_auth_request *request);
     /* Once, by dx_client_close. A request that is not done by then is cancelled, and still to be given to dx_auth_done. NULL: nothing
      * to do. */

@@ -102,8 +102,8 @@ static bool exchange_code(dx_login *login, const code_login *c, dx_slice code, d
 static bool ask_person(dx_login *login, code_login *c, dx_token *out) {
     dx_slice url, code, error;
     draw(c);
-    c->redirect_uri = dx_arena_printf(login->arena, "http://%.*s:%u%.*s", DX_SLICE_ARG(login->oauth2->redirect_host), (unsigned)c->wait.port,
-                                      DX_SLICE_ARG(login->oauth2->redirect_path));
+    c->redirect_uri = dx_arena_printf(login->arena, "http://%.*s:%u%.*s", DX_SLICE_ARG(login->oauth2->redirect_host),
+                                      (unsigned)c->wait.port, DX_SLICE_ARG(login->oauth2->redirect_path));
     if (!c->redirect_uri.data || !authorize_url(login, c, &url)) return fail(login, "out of memory");
     printf("Open this address in a browser on this machine:\n\n%.*s\n\n", DX_SLICE_ARG(url));
     fflush(stdout);
@@ -209,7 +209,8 @@ bool dx_login_by_device(dx_login *login, dx_token *out) {
     return fail(login, "nobody typed the code in time");
 }
 
-// --- revoking ------------------------------------------------------------------------------------------------------------------------------
+// --- revoking
+// ------------------------------------------------------------------------------------------------------------------------------
 
 bool dx_login_revoke(dx_login *login, const dx_token *token) {
     dx_token_form *form = new_form(login);

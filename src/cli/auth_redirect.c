@@ -92,7 +92,9 @@ static bool judge(int fd, dx_arena *arena, dx_slice line, dx_slice path, dx_slic
         answer(fd, "400 Bad Request", "<p>This answer belongs to another login.</p>");
         return false;
     }
-    answer(fd, "200 OK", out->code.size ? "<p>You are logged in. This page can be closed.</p>" : "<p>The login was refused. This page can be closed.</p>");
+    answer(fd, "200 OK",
+           out->code.size ? "<p>You are logged in. This page can be closed.</p>"
+                          : "<p>The login was refused. This page can be closed.</p>");
     return true;
 }
 

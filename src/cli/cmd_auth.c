@@ -49,7 +49,8 @@ static int find_tokens(const auth_command *a, dx_login *login) {
     return tell(DX_EXIT_REFUSED, "the API %s has no tokens: its auth is %s", a->name, auth ? auth->ops->type : "none");
 }
 
-// --- login -----------------------------------------------------------------------------------------------------------------------------------
+// --- login
+// -----------------------------------------------------------------------------------------------------------------------------------
 
 static void print_end(const dx_tokens_status *status) {
     char text[DX_TIME_TEXT_CAP];
@@ -82,7 +83,8 @@ static int login(const auth_command *a) {
     return got ? keep(a, &l, &token) : tell(DX_EXIT_FAILED, "%s: %.*s", a->name, DX_SLICE_ARG(l.why));
 }
 
-// --- logout ------------------------------------------------------------------------------------------------------------------------------------
+// --- logout
+// ------------------------------------------------------------------------------------------------------------------------------------
 
 static int logout(const auth_command *a) {
     dx_login l = {0};
@@ -90,7 +92,8 @@ static int logout(const auth_command *a) {
     dx_token token;
     int result = find_tokens(a, &l);
     if (result != DX_EXIT_OK) return result;
-    if (dx_tokens_look(l.tokens, &status) != DX_OK) (void)tell(DX_EXIT_FAILED, "%s: %s", a->name, status.why); // what can't be read goes too
+    if (dx_tokens_look(l.tokens, &status) != DX_OK)
+        (void)tell(DX_EXIT_FAILED, "%s: %s", a->name, status.why); // what can't be read goes too
     if (dx_tokens_copy(l.tokens, a->arena, &token) != DX_OK) return tell(DX_EXIT_FAILED, "out of memory");
     bool told = token.access.size && l.oauth2 && l.oauth2->revoke_url.size;
     if (told && !dx_login_revoke(&l, &token)) {
@@ -102,13 +105,14 @@ static int logout(const auth_command *a) {
         printf("%s: was not logged in\n", a->name);
     else
         printf("%s: logged out%s\n", a->name,
-               !told                    ? "; the server was not told (no revoke_url): its tokens are good until they end"
+               !told                  ? "; the server was not told (no revoke_url): its tokens are good until they end"
                : result == DX_EXIT_OK ? "; the server was told"
-                                        : "; here alone");
+                                      : "; here alone");
     return result;
 }
 
-// --- status ------------------------------------------------------------------------------------------------------------------------------------
+// --- status
+// ------------------------------------------------------------------------------------------------------------------------------------
 
 static int show_tokens(const dx_api *api, const dx_auth *auth, dx_tokens *tokens) {
     dx_tokens_status status;
@@ -144,7 +148,8 @@ static int status(const auth_command *a) {
     return DX_EXIT_OK;
 }
 
-// --- the command ---------------------------------------------------------------------------------------------------------------------------------
+// --- the command
+// ---------------------------------------------------------------------------------------------------------------------------------
 
 static const struct {
     const char *name;
@@ -190,7 +195,8 @@ static int run(int argc, char **argv) {
     while (action < DX_COUNT_OF(actions) && strcmp(argv[1], actions[action].name) != 0) action++;
     if (action == DX_COUNT_OF(actions)) return unknown_action(argv[1]);
     if (operands - 1 < actions[action].words_min || operands - 1 > actions[action].words_cap)
-        return dx_usage_error(&dx_cmd_auth, "%s: expected a definition%s", argv[1], actions[action].words_min == 2 ? " and an API" : ", and an API if you like");
+        return dx_usage_error(&dx_cmd_auth, "%s: expected a definition%s", argv[1],
+                              actions[action].words_min == 2 ? " and an API" : ", and an API if you like");
     a.path = argv[2];
     a.name = operands > 2 ? argv[3] : NULL;
     a.timeout_ms = (int64_t)seconds * 1000;
@@ -204,8 +210,10 @@ const dx_command dx_cmd_auth = {
     "       duplex auth status FILE [API]\n"
     "       duplex auth logout FILE API\n\n"
     "For APIs of FILE whose auth is of the type oauth2.\n\n"
-    "login gets a token for an API whose grant is authorization_code (it prints an address to open in a browser on this machine, and waits\n"
-    "for the answer on a port of 127.0.0.1) or device_code (it prints an address to open anywhere, and a code to type there). The token is\n"
+    "login gets a token for an API whose grant is authorization_code (it prints an address to open in a browser on this machine, and "
+    "waits\n"
+    "for the answer on a port of 127.0.0.1) or device_code (it prints an address to open anywhere, and a code to type there). The token "
+    "is\n"
     "kept where the API's auth.store says, by default in a file under $XDG_STATE_HOME/duplex or ~/.local/state/duplex that only you can\n"
     "read, and is used and renewed by whatever calls the API with the same definition.\n"
     "status says of one API, or of all, whether there is a token, until when it is good, and where it is kept; never the token itself.\n"

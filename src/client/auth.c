@@ -172,5 +172,14 @@ dx_auth *dx_auth_of_chain(const dx_chain *chain) {
 extern const dx_auth_ops dx_auth_none, dx_auth_bearer, dx_auth_basic, dx_auth_api_key, dx_auth_oauth2, dx_auth_dynamic_token, dx_auth_jwt,
     dx_auth_hmac, dx_auth_aws_sigv4, dx_auth_custom;
 
-const dx_auth_ops *const dx_auth_handlers[] = {&dx_auth_none, &dx_auth_bearer, &dx_auth_basic,     &dx_auth_api_key, &dx_auth_oauth2, &dx_auth_dynamic_token,
-                                               &dx_auth_jwt,  &dx_auth_hmac,   &dx_auth_aws_sigv4, &dx_auth_custom,  NULL};
+const dx_auth_ops *const dx_auth_handlers[] = {&dx_auth_none,
+                                               &dx_auth_bearer,
+                                               &dx_auth_basic,
+                                               &dx_auth_api_key,
+                                               &dx_auth_oauth2,
+                                               &dx_auth_dynamic_token,
+                                               &dx_auth_jwt,
+                                               &dx_auth_hmac,
+                                               &dx_auth_aws_sigv4,
+                                               &dx_auth_custom,
+                                               NULL};

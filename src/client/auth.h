@@ -55,7 +55,8 @@ dx_status dx_auth_create(dx_auth **out, const dx_auth_plan *plan) DX_MUST_USE;
 dx_auth *dx_auth_hold(dx_auth *auth);
 void dx_auth_release(dx_auth *auth); // takes NULL
 
-// --- for handlers: adding to a request; all copy nothing, and return false without memory (or, as HTTP has it, for a value with a line break)
+// --- for handlers: adding to a request; all copy nothing, and return false without memory (or, as HTTP has it, for a value with a line
+// break)
 bool dx_auth_add_field(dx_exchange *x, dx_slice name, dx_slice value);
 bool dx_auth_add_query(dx_exchange *x, dx_slice name, dx_slice value); // percent-encoded
 bool dx_auth_add_cookie(dx_exchange *x, dx_slice name, dx_slice value);
@@ -74,7 +75,7 @@ static inline dx_auth_applied *dx_auth_applied_of(dx_exchange *x) {
 }
 
 // The filter: applies the call's auth before each attempt, takes it off again, and has a 401 lead to one new credential and one replay.
-extern const dx_filter_ops dx_auth_filter; // conf: dx_auth
+extern const dx_filter_ops dx_auth_filter;        // conf: dx_auth
 dx_auth *dx_auth_of_chain(const dx_chain *chain); // NULL: there is none
 
 #endif

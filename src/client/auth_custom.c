@@ -49,7 +49,8 @@ struct dx_auth_request {
     bool done;
 };
 
-// --- the handlers of a client --------------------------------------------------------------------------------------------------------------
+// --- the handlers of a client
+// --------------------------------------------------------------------------------------------------------------
 
 static struct dx_custom_auth *find(dx_client *client, dx_slice name) {
     pthread_mutex_lock(&client->lock);
@@ -92,7 +93,8 @@ void dx_custom_auths_deinit(dx_client *client) {
     }
 }
 
-// --- requests ------------------------------------------------------------------------------------------------------------------------------
+// --- requests
+// ------------------------------------------------------------------------------------------------------------------------------
 
 static bool copy_fields(dx_auth_request *request, const dx_fields *from) {
     for (uint32_t i = 0; i < from->count; i++) {
@@ -211,7 +213,8 @@ bool dx_auth_set_cookie(dx_auth_request *request, const char *name, const char *
     return add(request, TO_COOKIE, name, value);
 }
 
-// --- applying ------------------------------------------------------------------------------------------------------------------------------
+// --- applying
+// ------------------------------------------------------------------------------------------------------------------------------
 
 static bool add_to(dx_exchange *x, const addition *added) {
     dx_slice name = dx_arena_copy(x->arena, added->name), value = dx_arena_copy(x->arena, added->value);
@@ -265,7 +268,8 @@ static dx_verdict apply(dx_auth *base, struct dx_engine *engine, dx_exchange *x)
     const custom_auth *auth = DX_CONTAINER_OF(base, custom_auth, base);
     struct dx_custom_auth *custom = find(engine->client, auth->name);
     if (!custom)
-        return dx_exchange_fail_out(x, DX_ERROR_AUTH, "there is no auth handler \"%.*s\": dx_client_add_auth registers one", DX_SLICE_ARG(auth->name));
+        return dx_exchange_fail_out(x, DX_ERROR_AUTH, "there is no auth handler \"%.*s\": dx_client_add_auth registers one",
+                                    DX_SLICE_ARG(auth->name));
     dx_auth_request *request = request_make(auth, x);
     if (!request) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     dx_auth_applied_of(x)->waiting = request;
@@ -287,7 +291,8 @@ static bool refused(dx_auth *base, dx_exchange *x) {
     return again;
 }
 
-// --- making --------------------------------------------------------------------------------------------------------------------------------
+// --- making
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static void destroy(dx_auth *auth) {
     dx_arena_destroy(DX_CONTAINER_OF(auth, custom_auth, base)->arena);

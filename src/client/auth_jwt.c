@@ -96,7 +96,8 @@ static void destroy(dx_auth *auth) {
     dx_arena_destroy(of(auth)->arena);
 }
 
-// --- settings ----------------------------------------------------------------------------------------------------------------------------------
+// --- settings
+// ----------------------------------------------------------------------------------------------------------------------------------
 
 static yyjson_val *copied(dx_auth_reader *reader, yyjson_val *value) {
     yyjson_alc alc = dx_json_alc(reader->arena);
@@ -137,14 +138,17 @@ static void read_claims(dx_jwt_claims *claims, dx_auth_reader *reader) {
 }
 
 static void read_settings(jwt_auth *auth, dx_auth_reader *reader) {
-    static const char *const names[] = {"key", "claims", "lifetime", "backdate", "not_before", "jti", "cache", "typ", "header", "in", "name", "prefix", NULL};
+    static const char *const names[] = {"key", "claims", "lifetime", "backdate", "not_before", "jti", "cache",
+                                        "typ", "header", "in",       "name",     "prefix",     NULL};
     dx_auth_know(reader, names);
     dx_auth_key_read(&auth->key, &auth->header.kid, reader, "key");
     if (!auth->header.kid.size) auth->header.kid = (dx_slice){NULL, 0}; // the key's own
     read_claims(&auth->claims, reader);
     auth->claims.lifetime_s = (int64_t)dx_auth_number(reader, "lifetime", 600, 1, (double)DX_JWT_LIFETIME_S_CAP);
-    auth->claims.backdate_s = (int64_t)dx_auth_number(reader, "backdate", auth->claims.lifetime_s > 2 * BACKDATE_S ? BACKDATE_S : 0, 0, 86400);
-    if (auth->claims.backdate_s >= auth->claims.lifetime_s) dx_auth_refuse(reader, "backdate", "\"backdate\" must be less than \"lifetime\"");
+    auth->claims.backdate_s =
+        (int64_t)dx_auth_number(reader, "backdate", auth->claims.lifetime_s > 2 * BACKDATE_S ? BACKDATE_S : 0, 0, 86400);
+    if (auth->claims.backdate_s >= auth->claims.lifetime_s)
+        dx_auth_refuse(reader, "backdate", "\"backdate\" must be less than \"lifetime\"");
     auth->claims.not_before = dx_auth_flag(reader, "not_before", false);
     auth->claims.with_id = dx_auth_flag(reader, "jti", false);
     auth->keeps = dx_auth_flag(reader, "cache", !auth->claims.with_id); // who wants ids wants each of them once
@@ -160,7 +164,9 @@ static void try_it(jwt_auth *auth, dx_auth_reader *reader) {
     dx_status status = make(auth, &made, reader->arena, dx_clock_utc());
     if (status == DX_NO_MEMORY) reader->status = status;
     if (status != DX_OK && status != DX_NO_MEMORY)
-        dx_auth_refuse(reader, "claims", "no JWT can be made of this: a name stands twice, or one that is set by itself (iat, exp, alg, …), or it is too long");
+        dx_auth_refuse(
+            reader, "claims",
+            "no JWT can be made of this: a name stands twice, or one that is set by itself (iat, exp, alg, …), or it is too long");
 }
 
 static dx_status create(dx_auth **out, const dx_auth_plan *plan) {

@@ -21,7 +21,8 @@ static bool read_file(dx_auth_reader *key, dx_slice path, char *out, size_t *siz
         *size += (size_t)got;
     }
     if (fd >= 0) (void)close(fd);
-    if (*size == 0) dx_auth_refuse(key, "file", "%.*s: %s", DX_SLICE_ARG(path), fd < 0 || error ? strerror_r(error, text, sizeof text) : "it is empty");
+    if (*size == 0)
+        dx_auth_refuse(key, "file", "%.*s: %s", DX_SLICE_ARG(path), fd < 0 || error ? strerror_r(error, text, sizeof text) : "it is empty");
     return *size > 0;
 }
 
@@ -73,7 +74,8 @@ static void from_kind(dx_key **out, dx_auth_reader *key, dx_jws_algorithm algori
     } else if (strcmp(kind, "secret") == 0) {
         dx_status status = dx_key_from_secret(out, algorithm, dx_auth_text(key, "secret"));
         if (status == DX_NO_MEMORY) key->status = status;
-        if (status == DX_INVALID) dx_auth_refuse(key, "secret", "a secret of at least as many bytes as the digest is needed, and an HS algorithm");
+        if (status == DX_INVALID)
+            dx_auth_refuse(key, "secret", "a secret of at least as many bytes as the digest is needed, and an HS algorithm");
     } else {
         from_pem(out, key, algorithm, kind);
     }

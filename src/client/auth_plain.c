@@ -118,4 +118,5 @@ static dx_status api_key_create(dx_auth **out, const dx_auth_plan *plan) {
 
 #define PLAIN(name)                                                                                                                        \
     { .type = #name, .create = name##_create, .apply = plain_apply, .destroy = plain_destroy }
-const dx_auth_ops dx_auth_none = PLAIN(none), dx_auth_bearer = PLAIN(bearer), dx_auth_basic = PLAIN(basic), dx_auth_api_key = PLAIN(api_key);
+const dx_auth_ops dx_auth_none = PLAIN(none), dx_auth_bearer = PLAIN(bearer), dx_auth_basic = PLAIN(basic),
+                  dx_auth_api_key = PLAIN(api_key);

@@ -56,7 +56,8 @@ static dx_status finish(dx_auth **out, sign_auth *auth, const dx_auth_reader *re
     return reader->status;
 }
 
-// --- signing -----------------------------------------------------------------------------------------------------------------------------------
+// --- signing
+// -----------------------------------------------------------------------------------------------------------------------------------
 
 static dx_sign_request request_of(const dx_exchange *x) {
     dx_slice target = x->request.target;
@@ -84,7 +85,8 @@ static dx_verdict hmac_apply(dx_auth *base, struct dx_engine *engine, dx_exchang
     if (dx_call_of(x)->bound.upload && auth->hmac.body != DX_SIGN_BODY_NONE)
         return dx_exchange_fail_out(x, DX_ERROR_AUTH, "a body that is not in memory can't be signed; \"body\": \"none\" leaves bodies out");
     dx_sign_request request = request_of(x);
-    dx_status status = dx_sign_hmac_make(&fields, x->arena, &auth->hmac, &request, &auth->key, dx_auth_clock_now(&auth->clock), (dx_slice){0});
+    dx_status status =
+        dx_sign_hmac_make(&fields, x->arena, &auth->hmac, &request, &auth->key, dx_auth_clock_now(&auth->clock), (dx_slice){0});
     return add_all(x, &fields, status);
 }
 
@@ -93,14 +95,16 @@ static dx_verdict aws_apply(dx_auth *base, struct dx_engine *engine, dx_exchange
     dx_fields fields = {0};
     (void)engine;
     if (dx_call_of(x)->bound.upload && !auth->aws.unsigned_payload)
-        return dx_exchange_fail_out(x, DX_ERROR_AUTH,
-                                    "a body that is not in memory can't be signed; \"unsigned_payload\": true sends it unsigned, where the service allows it");
+        return dx_exchange_fail_out(
+            x, DX_ERROR_AUTH,
+            "a body that is not in memory can't be signed; \"unsigned_payload\": true sends it unsigned, where the service allows it");
     dx_sign_request request = request_of(x);
     dx_status status = dx_sign_aws_fields(&fields, x->arena, &auth->aws, &request, dx_auth_clock_now(&auth->clock));
     return add_all(x, &fields, status);
 }
 
-// --- settings ----------------------------------------------------------------------------------------------------------------------------------
+// --- settings
+// ----------------------------------------------------------------------------------------------------------------------------------
 
 static void read_fields(sign_auth *auth, dx_auth_reader *reader) {
     yyjson_val *list = yyjson_obj_get(reader->settings, "fields"), *item;
@@ -146,7 +150,8 @@ static void take(dx_slice *to, dx_auth_reader *reader, const char *name) {
 
 static void read_hmac(sign_auth *auth, dx_auth_reader *reader) {
     static const char *const digests[] = {"sha256", "sha512", NULL}, *const encodings[] = {"hex", "base64", NULL},
-                      *const times[] = {"seconds", "milliseconds", "rfc3339", NULL}, *const bodies[] = {"bytes", "json", "none", NULL};
+                             *const times[] = {"seconds", "milliseconds", "rfc3339", NULL},
+                             *const bodies[] = {"bytes", "json", "none", NULL};
     dx_sign_hmac *hmac = &auth->hmac;
     *hmac = (dx_sign_hmac)DX_SIGN_HMAC_INIT;
     hmac->digest = (dx_sign_digest)dx_auth_word(reader, "digest", digests, 0);
@@ -180,8 +185,9 @@ static void check_hmac(sign_auth *auth, dx_auth_reader *reader) {
 }
 
 static dx_status hmac_create(dx_auth **out, const dx_auth_plan *plan) {
-    static const char *const names[] = {"key_id", "secret", "digest", "encoding", "time", "body", "parts", "separator", "literal", "fields",
-                                        "signature_header", "prefix", "timestamp_header", "nonce_header", "key_id_header", NULL};
+    static const char *const names[] = {
+        "key_id", "secret",           "digest", "encoding",         "time",         "body",          "parts", "separator", "literal",
+        "fields", "signature_header", "prefix", "timestamp_header", "nonce_header", "key_id_header", NULL};
     sign_auth *auth = make();
     if (!auth) return DX_NO_MEMORY;
     dx_auth_reader reader = dx_auth_reader_of(plan, auth->arena);
@@ -192,7 +198,8 @@ static dx_status hmac_create(dx_auth **out, const dx_auth_plan *plan) {
 }
 
 static dx_status aws_create(dx_auth **out, const dx_auth_plan *plan) {
-    static const char *const names[] = {"access_key_id", "secret_access_key", "session_token", "region", "service", "s3", "unsigned_payload", NULL};
+    static const char *const names[] = {
+        "access_key_id", "secret_access_key", "session_token", "region", "service", "s3", "unsigned_payload", NULL};
     sign_auth *auth = make();
     if (!auth) return DX_NO_MEMORY;
     dx_auth_reader reader = dx_auth_reader_of(plan, auth->arena);

@@ -37,7 +37,8 @@ static void destroy(dx_auth *auth) {
     dx_arena_destroy(of(auth)->arena);
 }
 
-// --- making --------------------------------------------------------------------------------------------------------------------------------
+// --- making
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static const char *look_up(void *ctx, const char *name) {
     const dx_client_options *options = ctx;
@@ -56,7 +57,8 @@ static void write_all(dx_buffer *out, const dx_auth_plan *plan) {
     const dx_wire_settings *wire = plan->wire;
     dx_buffer_printf(out, "%.*s %.*s%.*s %lld %lld %lld %lld %d%d%d%d ", DX_SLICE_ARG(plan->upstream), DX_SLICE_ARG(plan->authority),
                      DX_SLICE_ARG(plan->base_path), (long long)wire->connect_timeout, (long long)wire->idle_timeout,
-                     (long long)wire->max_idle, (long long)wire->max_lifetime, wire->verify_tls, wire->http2, wire->http1_only, wire->guard);
+                     (long long)wire->max_idle, (long long)wire->max_lifetime, wire->verify_tls, wire->http2, wire->http1_only,
+                     wire->guard);
     const char *const texts[] = {wire->ca_file, wire->certificate, wire->key, wire->key_password, wire->proxy};
     for (size_t i = 0; i < DX_COUNT_OF(texts); i++) add_text(out, texts[i]);
     for (size_t i = 0; i < wire->guard_host_count; i++) dx_buffer_printf(out, "%.*s,", DX_SLICE_ARG(wire->guard_hosts[i]));
@@ -66,8 +68,8 @@ static void write_all(dx_buffer *out, const dx_auth_plan *plan) {
 
 // What a record is found by in a store: what would be another token, and nothing that rotates while the token stays.
 static dx_slice key_of(dx_arena *arena, const dx_auth_plan *plan) {
-    static const char *const members[] = {"grant", "token_url", "client_id", "username", "audience", "resource", "scopes",
-                                          "refresh_token", "login", "params"};
+    static const char *const members[] = {"grant",    "token_url", "client_id",     "username", "audience",
+                                          "resource", "scopes",    "refresh_token", "login",    "params"};
     uint8_t digest[DX_SHA256_SIZE];
     dx_buffer text;
     dx_buffer_init(&text, arena, (size_t)1 << 20);
@@ -102,8 +104,8 @@ static dx_status get_tokens(token_auth *auth, dx_auth_reader *reader, const maki
     write_all(&all, m->plan);
     plan.settings = dx_buffer_slice(&all);
     dx_status status = plan.key.data ? dx_buffer_status(&all) : DX_NO_MEMORY;
-    dx_token_store_plan store = {m->plan->upstream, plan.key, m->keep, plan.times.timeout + 10 * DX_SECOND, look_up,
-                                 (void *)(uintptr_t)&m->plan->client->options};
+    dx_token_store_plan store = {
+        m->plan->upstream, plan.key, m->keep, plan.times.timeout + 10 * DX_SECOND, look_up, (void *)(uintptr_t)&m->plan->client->options};
     if (status == DX_OK) status = dx_token_store_create(&plan.store, reader, &store);
     if (status == DX_OK) status = reader->status;
     if (status == DX_OK) {
@@ -116,8 +118,8 @@ static dx_status get_tokens(token_auth *auth, dx_auth_reader *reader, const maki
     return status;
 }
 
-static dx_status create(dx_auth **out, const dx_auth_plan *plan, void *(*read)(dx_auth_reader *reader, const dx_auth_plan *plan, bool *keep),
-                        const dx_token_source_ops *ops) {
+static dx_status create(dx_auth **out, const dx_auth_plan *plan,
+                        void *(*read)(dx_auth_reader *reader, const dx_auth_plan *plan, bool *keep), const dx_token_source_ops *ops) {
     dx_arena *arena = dx_arena_create((size_t)8 << 20);
     token_auth *auth = arena ? DX_ARENA_NEW(arena, token_auth) : NULL;
     making m = {.plan = plan, .ops = ops};
@@ -158,11 +160,13 @@ static dx_status dynamic_create(dx_auth **out, const dx_auth_plan *plan) {
     return create(out, plan, read_dynamic, &dx_dynamic_token_source);
 }
 
-const dx_auth_ops dx_auth_oauth2 = {.type = "oauth2", .create = oauth2_create, .apply = apply, .refused = refused, .accepted = accepted, .destroy = destroy};
+const dx_auth_ops dx_auth_oauth2 = {
+    .type = "oauth2", .create = oauth2_create, .apply = apply, .refused = refused, .accepted = accepted, .destroy = destroy};
 const dx_auth_ops dx_auth_dynamic_token = {
     .type = "dynamic_token", .create = dynamic_create, .apply = apply, .refused = refused, .accepted = accepted, .destroy = destroy};
 
-// --- for `duplex auth` -----------------------------------------------------------------------------------------------------------------------
+// --- for `duplex auth`
+// -----------------------------------------------------------------------------------------------------------------------
 
 dx_tokens *dx_auth_tokens(dx_auth *auth) {
     return auth->ops == &dx_auth_oauth2 || auth->ops == &dx_auth_dynamic_token ? of(auth)->tokens : NULL;

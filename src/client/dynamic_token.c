@@ -25,7 +25,8 @@ typedef struct dynamic_token {
     expiry_format expiry;
 } dynamic_token;
 
-// --- settings --------------------------------------------------------------------------------------------------------------------------------
+// --- settings
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static yyjson_val *copied(dx_auth_reader *reader, yyjson_val *value) {
     yyjson_alc alc = dx_json_alc(reader->arena);
@@ -82,8 +83,8 @@ static void wipe(void *ctx) {
 }
 
 void *dx_dynamic_token_read(dx_auth_reader *reader, const dx_auth_plan *plan) {
-    static const char *const names[] = {"login", "refresh", "params", "token_path", "refresh_token_path", "expires_path",
-                                        "expires_format", "in", "name", "prefix", DX_TOKEN_SETTINGS_NAMES, NULL};
+    static const char *const names[] = {"login",          "refresh", "params", "token_path", "refresh_token_path",    "expires_path",
+                                        "expires_format", "in",      "name",   "prefix",     DX_TOKEN_SETTINGS_NAMES, NULL};
     static const char *const formats[] = {"auto", "seconds", "moment", NULL};
     dx_arena *arena = dx_arena_create((size_t)4 << 20), *before = reader->arena;
     dynamic_token *d = arena ? DX_ARENA_NEW(arena, dynamic_token) : NULL;
@@ -106,7 +107,8 @@ void *dx_dynamic_token_read(dx_auth_reader *reader, const dx_auth_plan *plan) {
     return d;
 }
 
-// --- filling in --------------------------------------------------------------------------------------------------------------------------------
+// --- filling in
+// --------------------------------------------------------------------------------------------------------------------------------
 
 typedef struct filling {
     const dynamic_token *source;
@@ -215,7 +217,8 @@ static dx_status source_ask(void *source, dx_arena *arena, const dx_token *old, 
     return f.failed ? DX_NO_MEMORY : status;
 }
 
-// --- taking --------------------------------------------------------------------------------------------------------------------------------------
+// --- taking
+// --------------------------------------------------------------------------------------------------------------------------------------
 
 enum { SECRETS_CAP = 34 };
 
@@ -238,13 +241,15 @@ static dx_micros_utc expiry_of(const dynamic_token *d, yyjson_val *root, dx_slic
     yyjson_val *value = dx_json_at(root, d->expires_path);
     dx_slice text = dx_json_slice(value);
     int64_t number = 0;
-    bool lifetime = yyjson_is_num(value) ? yyjson_get_num(value) <= LIFETIME_MOST : dx_slice_to_i64(text, &number) && (double)number <= LIFETIME_MOST;
-    if (d->expiry == EXPIRY_SECONDS || (d->expiry == EXPIRY_AUTO && lifetime)) return dx_token_expiry(value, NULL, access, dx_clock_utc(), arena);
+    bool lifetime =
+        yyjson_is_num(value) ? yyjson_get_num(value) <= LIFETIME_MOST : dx_slice_to_i64(text, &number) && (double)number <= LIFETIME_MOST;
+    if (d->expiry == EXPIRY_SECONDS || (d->expiry == EXPIRY_AUTO && lifetime))
+        return dx_token_expiry(value, NULL, access, dx_clock_utc(), arena);
     return dx_token_expiry(NULL, value, access, dx_clock_utc(), arena);
 }
 
-static dx_token_outcome source_take(void *source, dx_arena *arena, const dx_exchange_response *response, const dx_token *old,
-                                    dx_token *out, dx_slice *why) {
+static dx_token_outcome source_take(void *source, dx_arena *arena, const dx_exchange_response *response, const dx_token *old, dx_token *out,
+                                    dx_slice *why) {
     const dynamic_token *d = source;
     yyjson_val *root = dx_token_answer_read(arena, response);
     dx_slice secrets[SECRETS_CAP];
@@ -255,7 +260,8 @@ static dx_token_outcome source_take(void *source, dx_arena *arena, const dx_exch
         out->expires = expiry_of(d, root, out->access, arena);
         return DX_TOKEN_GOT;
     }
-    *why = dx_token_say(arena, renewal ? "the refresh endpoint" : "the login endpoint", response, root, secrets, secrets_of(d, old, secrets));
+    *why =
+        dx_token_say(arena, renewal ? "the refresh endpoint" : "the login endpoint", response, root, secrets, secrets_of(d, old, secrets));
     if (response->status < 300)
         *why = dx_arena_printf(arena, "%.*s, without a token at token_path (%.*s)", DX_SLICE_ARG(*why), DX_SLICE_ARG(d->token_path));
     if (dx_token_is_busy(response->status)) return DX_TOKEN_BUSY;

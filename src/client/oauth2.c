@@ -5,17 +5,49 @@
 #include "crypto/digest.h"
 #include "crypto/jwt_make.h"
 
-// --- settings --------------------------------------------------------------------------------------------------------------------------------
+// --- settings
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static const char *const grants[] = {"client_credentials", "refresh_token", "password", "authorization_code", "device_code", NULL};
 static const char *const client_auths[] = {"post", "basic", "private_key_jwt", "none", NULL};
 static const char *const methods[] = {"POST", "GET", NULL};
-static const char *const names[] = {"grant", "token_url", "authorize_url", "device_url", "revoke_url", "refresh_url", "client_id",
-                                    "client_secret", "username", "password", "refresh_token", "scopes", "scope_separator", "audience",
-                                    "resource", "client_auth", "key", "assertion_audience", "body_format", "token_method", "token_params",
-                                    "authorization_params", "refresh_params", "device_params", "token_headers", "token_path",
-                                    "refresh_token_path", "expires_in_path", "pkce", "redirect_port", "redirect_path", "redirect_host",
-                                    "in", "name", "prefix", DX_TOKEN_SETTINGS_NAMES, NULL};
+static const char *const names[] = {"grant",
+                                    "token_url",
+                                    "authorize_url",
+                                    "device_url",
+                                    "revoke_url",
+                                    "refresh_url",
+                                    "client_id",
+                                    "client_secret",
+                                    "username",
+                                    "password",
+                                    "refresh_token",
+                                    "scopes",
+                                    "scope_separator",
+                                    "audience",
+                                    "resource",
+                                    "client_auth",
+                                    "key",
+                                    "assertion_audience",
+                                    "body_format",
+                                    "token_method",
+                                    "token_params",
+                                    "authorization_params",
+                                    "refresh_params",
+                                    "device_params",
+                                    "token_headers",
+                                    "token_path",
+                                    "refresh_token_path",
+                                    "expires_in_path",
+                                    "pkce",
+                                    "redirect_port",
+                                    "redirect_path",
+                                    "redirect_host",
+                                    "in",
+                                    "name",
+                                    "prefix",
+                                    DX_TOKEN_SETTINGS_NAMES,
+                                    NULL};
 
 static void wipe(void *ctx) {
     dx_oauth2 *oauth2 = ctx;
@@ -52,7 +84,7 @@ static void read_client(dx_oauth2 *o, dx_auth_reader *reader) {
     o->client_secret = dx_auth_text(reader, "client_secret");
     bool keyed = yyjson_obj_get(reader->settings, "key") != NULL;
     o->client_auth = (dx_client_auth)dx_auth_word(reader, "client_auth", client_auths,
-                                                  keyed                 ? DX_CLIENT_KEY
+                                                  keyed                   ? DX_CLIENT_KEY
                                                   : o->client_secret.size ? DX_CLIENT_POST
                                                                           : DX_CLIENT_NONE);
     if (o->client_auth == DX_CLIENT_KEY) dx_auth_key_read(&o->key, &o->key_id, reader, "key");
@@ -121,7 +153,8 @@ void dx_oauth2_destroy(dx_oauth2 *oauth2) {
     if (oauth2) dx_arena_destroy(oauth2->arena);
 }
 
-// --- asking ------------------------------------------------------------------------------------------------------------------------------------
+// --- asking
+// ------------------------------------------------------------------------------------------------------------------------------------
 
 // Both are encoded as in a form first (RFC 6749 section 2.3.1).
 static dx_status add_basic(const dx_oauth2 *o, dx_arena *arena, dx_token_ask *ask) {
@@ -190,7 +223,8 @@ static dx_status source_ask(void *source, dx_arena *arena, const dx_token *old, 
     return dx_oauth2_ask(o, form, renewal ? o->refresh_url : o->token_url, out);
 }
 
-// --- taking ------------------------------------------------------------------------------------------------------------------------------------
+// --- taking
+// ------------------------------------------------------------------------------------------------------------------------------------
 
 static bool is_one_of(dx_slice word, const char *const *words) {
     for (; *words; words++)
@@ -228,8 +262,8 @@ dx_token_outcome dx_oauth2_take(const dx_oauth2 *o, dx_arena *arena, const dx_ex
     return outcome;
 }
 
-static dx_token_outcome source_take(void *source, dx_arena *arena, const dx_exchange_response *response, const dx_token *old,
-                                    dx_token *out, dx_slice *why) {
+static dx_token_outcome source_take(void *source, dx_arena *arena, const dx_exchange_response *response, const dx_token *old, dx_token *out,
+                                    dx_slice *why) {
     return dx_oauth2_take(source, arena, response, old, out, why);
 }
 

@@ -1,5 +1,5 @@
-// OAuth 2 (RFC 6749): what an auth object of the type oauth2 says, and the requests that are made of it. Also for `duplex auth`, which talks
-// to the person where a grant needs one.
+// OAuth 2 (RFC 6749): what an auth object of the type oauth2 says, and the requests that are made of it. Also for `duplex auth`, which
+// talks to the person where a grant needs one.
 #ifndef DX_CLIENT_OAUTH2_H
 #define DX_CLIENT_OAUTH2_H
 

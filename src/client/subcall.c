@@ -88,7 +88,8 @@ dx_status dx_subcall_wire(dx_wire_settings *out, dx_arena *arena, const dx_wire_
     out->max_body = DX_SUBCALL_BODY_CAP;
     bool copied = copy_text(&out->ca_file, arena) && copy_text(&out->certificate, arena) && copy_text(&out->key, arena) &&
                   copy_text(&out->key_password, arena) && copy_text(&out->proxy, arena) &&
-                  copy_list(&out->guard_hosts, out->guard_host_count, arena) && copy_list(&out->guard_ranges, out->guard_range_count, arena);
+                  copy_list(&out->guard_hosts, out->guard_host_count, arena) &&
+                  copy_list(&out->guard_ranges, out->guard_range_count, arena);
     return copied ? DX_OK : DX_NO_MEMORY;
 }
 

@@ -1,6 +1,6 @@
-// Keepers of tokens. A keeper holds the token of one API and one auth object for all threads of a client: it is got and renewed once, however
-// many calls wait for it, and calls go on with an old one as long as it is good. What it takes to get one (a grant of OAuth, a login) is its
-// source's business; where it is kept, its store's.
+// Keepers of tokens. A keeper holds the token of one API and one auth object for all threads of a client: it is got and renewed once,
+// however many calls wait for it, and calls go on with an old one as long as it is good. What it takes to get one (a grant of OAuth, a
+// login) is its source's business; where it is kept, its store's.
 //
 // All renewing of a client is done on one thread of its own, which begins with the first token: a call that gives up, or a thread that only
 // called once, takes nothing along that others wait for, and a refresh token that was spent is never lost with the answer.
@@ -78,7 +78,8 @@ dx_verdict dx_tokens_apply(dx_tokens *tokens, const dx_auth_place *place, dx_exc
 bool dx_tokens_refused(dx_tokens *tokens, dx_exchange *x);
 void dx_tokens_accepted(dx_tokens *tokens, dx_exchange *x); // it took it
 
-// --- for people: all block; not on a loop's thread -----------------------------------------------------------------------------------------
+// --- for people: all block; not on a loop's thread
+// -----------------------------------------------------------------------------------------
 
 typedef struct dx_tokens_status {
     bool there, renewable, sealed; // a token, with a refresh token
@@ -100,7 +101,8 @@ typedef struct dx_tokens_answer {
 } dx_tokens_answer;
 dx_status dx_tokens_send(dx_tokens *tokens, const dx_token_ask *ask, dx_arena *arena, dx_tokens_answer *out) DX_MUST_USE;
 
-// --- the set of a client -------------------------------------------------------------------------------------------------------------------
+// --- the set of a client
+// -------------------------------------------------------------------------------------------------------------------
 
 struct dx_client;
 dx_token_set *dx_token_set_create(struct dx_client *client); // NULL without memory

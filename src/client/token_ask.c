@@ -82,14 +82,16 @@ static void on_acquired(void *ctx, dx_status status, bool locked, dx_slice text,
     dx_alarm_start(&tokens->alarm, LOCK_POLL);
 }
 
-// --- sending -------------------------------------------------------------------------------------------------------------------------------
+// --- sending
+// -------------------------------------------------------------------------------------------------------------------------------
 
 static bool copy_answer(token_job *job, const dx_exchange_response *from) {
     dx_exchange_response *to = &job->answer->response;
     to->status = from->status;
     to->body = dx_arena_copy(job->arena, from->body);
     for (uint32_t i = 0; i < from->fields.count; i++) {
-        dx_slice name = dx_arena_copy(job->arena, from->fields.items[i].name), value = dx_arena_copy(job->arena, from->fields.items[i].value);
+        dx_slice name = dx_arena_copy(job->arena, from->fields.items[i].name),
+                 value = dx_arena_copy(job->arena, from->fields.items[i].value);
         if (!name.data || !value.data || dx_fields_add(&to->fields, job->arena, name, value) != DX_OK) return false;
     }
     return to->body.data != NULL;
@@ -115,7 +117,8 @@ static void send_job(dx_tokens *tokens) {
     if (status != DX_OK) end_job(tokens, status, DX_SLICE("the URL can't be called, or there was no memory"));
 }
 
-// --- one after the other ---------------------------------------------------------------------------------------------------------------------
+// --- one after the other
+// ---------------------------------------------------------------------------------------------------------------------
 
 static void run_job(dx_tokens *tokens) {
     if (tokens->job->kind == JOB_SEND) return send_job(tokens);
@@ -166,7 +169,8 @@ static dx_status wait_for(dx_tokens *tokens, token_job *job) {
     return job->status;
 }
 
-// --- for people --------------------------------------------------------------------------------------------------------------------------------
+// --- for people
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static void put_text(char *out, size_t size, dx_slice text) {
     (void)snprintf(out, size, "%.*s", DX_SLICE_ARG(text));

@@ -21,7 +21,7 @@ typedef struct file_store {
     dx_token_store base;
     dx_loop *loop;
     char path[PATH_CAP], folder[PATH_CAP], lock_path[PATH_CAP];
-    int lock; // -1: not ours
+    int lock;            // -1: not ours
     bool folder_is_ours; // to be made
     // --- of what is being done, on a thread of the pool
     dx_work work;
@@ -64,8 +64,10 @@ static dx_status check_mode(file_store *f, int fd, size_t *size) {
     if (!S_ISREG(st.st_mode)) return fault(f, DX_FORBIDDEN, "the store of the token, %s, is no file", f->path);
     if (st.st_uid != geteuid()) return fault(f, DX_FORBIDDEN, "the store of the token, %s, belongs to another user", f->path);
     if (st.st_mode & 077)
-        return fault(f, DX_FORBIDDEN, "the store of the token, %s, is open to others (mode %04o); `chmod 600` it, and log in anew if somebody may have read it", f->path,
-                     (unsigned)(st.st_mode & 07777));
+        return fault(
+            f, DX_FORBIDDEN,
+            "the store of the token, %s, is open to others (mode %04o); `chmod 600` it, and log in anew if somebody may have read it",
+            f->path, (unsigned)(st.st_mode & 07777));
     if (st.st_size > (off_t)DX_TOKEN_RECORD_CAP) return fault(f, DX_TOO_LARGE, "the store of the token, %s, is too large", f->path);
     *size = (size_t)st.st_size;
     return DX_OK;
@@ -83,7 +85,8 @@ static dx_status read_file(file_store *f) {
     int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return errno == ENOENT ? DX_OK : system_fault(f, f->path);
     dx_status status = check_mode(f, fd, &f->room);
-    if (status == DX_OK && f->room && !(f->text = dx_memory_alloc(f->room))) status = fault(f, DX_NO_MEMORY, "there was no memory for the token");
+    if (status == DX_OK && f->room && !(f->text = dx_memory_alloc(f->room)))
+        status = fault(f, DX_NO_MEMORY, "there was no memory for the token");
     while (status == DX_OK && f->size < f->room) { // it is never written where it lies, so it does not grow
         ssize_t got = read(fd, f->text + f->size, f->room - f->size);
         if (got < 0 && errno == EINTR) continue;
@@ -173,7 +176,8 @@ static void commit_work(dx_work *work) {
     if (f->status == DX_OK) sync_folder(f);
 }
 
-// --- on the loop ---------------------------------------------------------------------------------------------------------------------------
+// --- on the loop
+// ---------------------------------------------------------------------------------------------------------------------------
 
 static void file_release(dx_token_store *store) {
     file_store *f = of(store);
@@ -245,7 +249,8 @@ static void file_destroy(dx_token_store *store) {
     dx_memory_free(f);
 }
 
-// --- where it lies -------------------------------------------------------------------------------------------------------------------------
+// --- where it lies
+// -------------------------------------------------------------------------------------------------------------------------
 
 static bool put_path(char *out, const char *format, ...) DX_PRINTF(2, 3);
 static bool put_path(char *out, const char *format, ...) {
@@ -275,8 +280,7 @@ static bool find_place(file_store *f, dx_auth_reader *store, const dx_token_stor
     f->folder_is_ours = !path.size || folder;
     if (path.size && !folder) return put_path(f->path, "%s", path.data) && split(f->folder, f->path);
     bool found = folder ? put_path(f->folder, "%.*s", (int)(path.size - 1), path.data) : state_folder(f->folder, plan);
-    if (!found)
-        dx_auth_refuse(store, "path", "there is no place for the token: neither HOME nor XDG_STATE_HOME is set; say store.path");
+    if (!found) dx_auth_refuse(store, "path", "there is no place for the token: neither HOME nor XDG_STATE_HOME is set; say store.path");
     return found && put_path(f->path, "%s/%.*s-%.*s.json", f->folder, DX_SLICE_ARG(plan->upstream),
                              (int)(plan->key.size < 16 ? plan->key.size : 16), plan->key.data);
 }

@@ -8,7 +8,8 @@ const char *const dx_token_format_names[] = {"form", "json", "query", NULL};
 #define BODY_CAP ((size_t)256 << 10)
 enum { SAID_CAP = 200 }; // bytes of what a server says that are told on
 
-// --- writing -------------------------------------------------------------------------------------------------------------------------------
+// --- writing
+// -------------------------------------------------------------------------------------------------------------------------------
 
 static size_t place_of(const dx_token_form *form, dx_slice name) {
     size_t i = 0;
@@ -110,7 +111,8 @@ dx_status dx_token_add_headers(dx_token_ask *ask, dx_arena *arena, yyjson_val *h
     return status;
 }
 
-// --- reading -------------------------------------------------------------------------------------------------------------------------------
+// --- reading
+// -------------------------------------------------------------------------------------------------------------------------------
 
 static yyjson_val *read_form(dx_arena *arena, dx_slice body) {
     yyjson_mut_doc *doc = dx_json_mut_doc(arena);
@@ -147,7 +149,8 @@ bool dx_token_is_busy(int status) {
     return status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
-// --- telling -------------------------------------------------------------------------------------------------------------------------------
+// --- telling
+// -------------------------------------------------------------------------------------------------------------------------------
 
 // Without what would move a terminal's cursor, and not longer than anybody reads.
 static dx_slice cleaned(dx_arena *arena, dx_slice text) {
@@ -177,9 +180,10 @@ dx_slice dx_token_say(dx_arena *arena, const char *who, const dx_exchange_respon
              text = dx_json_member_slice(root, "error_description");
     if (!text.size) text = dx_json_member_slice(root, "message");
     if (!text.size && yyjson_is_obj(error)) text = dx_json_member_slice(error, "message");
-    dx_slice said = code.size || text.size ? dx_arena_printf(arena, ": %.*s%s%.*s%s", DX_SLICE_ARG(code), code.size && text.size ? " (" : "",
-                                                             DX_SLICE_ARG(text), code.size && text.size ? ")" : "")
-                                           : (dx_slice){"", 0};
+    dx_slice said = code.size || text.size
+                        ? dx_arena_printf(arena, ": %.*s%s%.*s%s", DX_SLICE_ARG(code), code.size && text.size ? " (" : "",
+                                          DX_SLICE_ARG(text), code.size && text.size ? ")" : "")
+                        : (dx_slice){"", 0};
     if (said.size) said = cleaned(arena, redacted(arena, said, secrets, count));
     return dx_arena_printf(arena, "%s answered %d%.*s", who, response->status, DX_SLICE_ARG(said));
 }

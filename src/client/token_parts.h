@@ -1,5 +1,5 @@
-// What the files of the keepers share. token.c: calls and what they wait by; token_renew.c: renewing, on the thread for it; token_set.c: the
-// thread and the set; token_ask.c: what people ask.
+// What the files of the keepers share. token.c: calls and what they wait by; token_renew.c: renewing, on the thread for it; token_set.c:
+// the thread and the set; token_ask.c: what people ask.
 #ifndef DX_CLIENT_TOKEN_PARTS_H
 #define DX_CLIENT_TOKEN_PARTS_H
 
@@ -113,9 +113,9 @@ void dx_tokens_end_renewing(dx_tokens *tokens, bool at_once); // at the end of t
 void dx_tokens_do_jobs(dx_tokens *tokens);
 void dx_tokens_fail_jobs(dx_tokens *tokens);
 // --- token_set.c
-dx_engine *dx_token_set_engine(dx_token_set *set);  // begins the thread; NULL: it can't be, or it has ended. Any thread
-void dx_token_set_rested(dx_token_set *set);        // a keeper has nothing under way any more
-void dx_tokens_bury(dx_tokens *tokens);             // of one that is dying, at rest: on the thread
+dx_engine *dx_token_set_engine(dx_token_set *set); // begins the thread; NULL: it can't be, or it has ended. Any thread
+void dx_token_set_rested(dx_token_set *set);       // a keeper has nothing under way any more
+void dx_tokens_bury(dx_tokens *tokens);            // of one that is dying, at rest: on the thread
 void dx_tokens_free(dx_tokens *tokens);
 
 #endif

@@ -1,4 +1,5 @@
-// A token as it is kept: what a server gave, and until when it is good. On the heap in one piece, which is wiped; written as JSON for stores.
+// A token as it is kept: what a server gave, and until when it is good. On the heap in one piece, which is wiped; written as JSON for
+// stores.
 #ifndef DX_CLIENT_TOKEN_RECORD_H
 #define DX_CLIENT_TOKEN_RECORD_H
 

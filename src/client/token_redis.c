@@ -49,7 +49,8 @@ static redis_store *of(dx_token_store *store) {
     "return done\n"
 #define RELEASE "if redis.call('GET', KEYS[2]) == ARGV[1] then return redis.call('DEL', KEYS[2]) end\nreturn 0\n"
 
-// --- telling -------------------------------------------------------------------------------------------------------------------------------
+// --- telling
+// -------------------------------------------------------------------------------------------------------------------------------
 
 static void tell(redis_store *r, dx_status status, bool locked, dx_slice text) {
     if (r->committing)
@@ -88,7 +89,8 @@ static void send(redis_store *r, const dx_redis_script *script, const dx_slice *
     dx_loop_post(r->loop, &r->task);
 }
 
-// --- what a store does -----------------------------------------------------------------------------------------------------------------------
+// --- what a store does
+// -----------------------------------------------------------------------------------------------------------------------
 
 static void on_acquired(dx_redis_call *call, dx_status status, const dx_redis_reply *reply) {
     redis_store *r = DX_CONTAINER_OF(call, redis_store, call);
@@ -167,7 +169,8 @@ static void redis_destroy(dx_token_store *store) {
     dx_arena_destroy(of(store)->arena);
 }
 
-// --- making ----------------------------------------------------------------------------------------------------------------------------------
+// --- making
+// ----------------------------------------------------------------------------------------------------------------------------------
 
 static bool name_keys(redis_store *r, dx_slice prefix, dx_slice key) {
     // The braces keep both on one node of a cluster.
@@ -189,8 +192,7 @@ static void read_url(redis_store *r, dx_auth_reader *store, dx_slice url) {
 }
 
 dx_status dx_token_redis_create(dx_token_store **out, dx_auth_reader *store, const dx_token_store_plan *plan) {
-    static const dx_token_store_ops ops = {"redis",       redis_open,  redis_acquire, redis_commit,
-                                           redis_release, redis_close, redis_destroy};
+    static const dx_token_store_ops ops = {"redis", redis_open, redis_acquire, redis_commit, redis_release, redis_close, redis_destroy};
     static const dx_redis_settings standard = DX_REDIS_SETTINGS_INIT;
     dx_arena *arena = dx_arena_create((size_t)64 << 10);
     redis_store *r = arena ? DX_ARENA_NEW(arena, redis_store) : NULL;

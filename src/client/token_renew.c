@@ -1,6 +1,6 @@
 // Renewing, one step after the other on the thread for it: read the store and take its lock; if somebody else has renewed meanwhile, take
-// that; else ask the server, store what comes, and only then let it be used. A refresh token that rotates is spent by being sent: so nothing
-// is sent without the lock, and nothing that came is given up because a call does not want it any more.
+// that; else ask the server, store what comes, and only then let it be used. A refresh token that rotates is spent by being sent: so
+// nothing is sent without the lock, and nothing that came is given up because a call does not want it any more.
 #include "base/memory.h"
 #include "base/random.h"
 #include "client/token_parts.h"
@@ -14,7 +14,8 @@ enum { TRIES_CAP = 4 };
 static void acquire(dx_tokens *tokens);
 static void rest(dx_tokens *tokens);
 
-// --- ending --------------------------------------------------------------------------------------------------------------------------------
+// --- ending
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static void give_up_lock(dx_tokens *tokens) {
     if (tokens->locked && tokens->store) tokens->store->ops->release(tokens->store);
@@ -93,7 +94,8 @@ void dx_tokens_publish(dx_tokens *tokens, dx_token *token) {
     pthread_mutex_unlock(&tokens->lock);
 }
 
-// --- storing -------------------------------------------------------------------------------------------------------------------------------
+// --- storing
+// -------------------------------------------------------------------------------------------------------------------------------
 
 static void wipe_text(dx_tokens *tokens) {
     if (tokens->text.data) dx_secret_wipe(tokens->text.data, tokens->text.capacity);
@@ -133,7 +135,8 @@ static void commit(dx_tokens *tokens) {
     tokens->store->ops->commit(tokens->store, dx_buffer_slice(&tokens->text), on_committed, tokens);
 }
 
-// --- asking --------------------------------------------------------------------------------------------------------------------------------
+// --- asking
+// --------------------------------------------------------------------------------------------------------------------------------
 
 static dx_status take_token(dx_tokens *tokens, dx_token *got) {
     const dx_token *basis = tokens->basis;
@@ -164,7 +167,8 @@ static void on_answer(void *ctx, dx_subcall *subcall) {
     if (outcome == DX_TOKEN_GOT) {
         dx_status status = take_token(tokens, &got);
         if (status == DX_OK) return commit(tokens);
-        return fail(tokens, DX_TOKEN_FAILED, status == DX_TOO_LARGE ? DX_SLICE("the token is too long") : DX_SLICE("there was no memory for the token"));
+        return fail(tokens, DX_TOKEN_FAILED,
+                    status == DX_TOO_LARGE ? DX_SLICE("the token is too long") : DX_SLICE("there was no memory for the token"));
     }
     if (outcome == DX_TOKEN_REFUSED) return on_refused(tokens, why);
     fail(tokens, outcome, why);
@@ -211,7 +215,8 @@ static void on_refused(dx_tokens *tokens, dx_slice why) {
     fail(tokens, DX_TOKEN_REFUSED, why);
 }
 
-// --- taking what is stored -------------------------------------------------------------------------------------------------------------------
+// --- taking what is stored
+// -------------------------------------------------------------------------------------------------------------------
 
 // Whether it can be used as it is, for a while yet, and is not the very one that the server refused.
 static bool is_good(dx_tokens *tokens, const dx_token *stored) {
@@ -231,7 +236,8 @@ static void on_poll(dx_alarm *alarm) {
 
 static void wait_for_lock(dx_tokens *tokens) {
     if (dx_clock_monotonic() > tokens->patience)
-        return fail(tokens, DX_TOKEN_BUSY, DX_SLICE("another process has been renewing the token for too long (it holds the lock of the store)"));
+        return fail(tokens, DX_TOKEN_BUSY,
+                    DX_SLICE("another process has been renewing the token for too long (it holds the lock of the store)"));
     if (dx_alarm_init(&tokens->alarm, dx_token_set_engine(tokens->set)->loop, on_poll) != DX_OK)
         return fail(tokens, DX_TOKEN_BUSY, DX_SLICE("there was no memory to wait for the token"));
     tokens->state = TOKEN_POLLING;
@@ -278,7 +284,8 @@ static void on_acquired(void *ctx, dx_status status, bool locked, dx_slice text,
     if (status != DX_OK) return fail(tokens, DX_TOKEN_BUSY, why);
     if (text.size) {
         status = dx_token_read(&stored, text, tokens->key, tokens->store->ring);
-        if (status == DX_BAD_TOKEN) return fail(tokens, DX_TOKEN_FAILED, DX_SLICE("the stored token is sealed, and no key of DUPLEX_SEAL_KEYS opens it"));
+        if (status == DX_BAD_TOKEN)
+            return fail(tokens, DX_TOKEN_FAILED, DX_SLICE("the stored token is sealed, and no key of DUPLEX_SEAL_KEYS opens it"));
         if (status == DX_CONFLICT) return fail(tokens, DX_TOKEN_FAILED, DX_SLICE("the store holds the token of another API or client"));
         if (status == DX_NO_MEMORY) return fail(tokens, DX_TOKEN_BUSY, DX_SLICE("there was no memory for the stored token"));
         // What can't be read is as good as none: it is got anew, or a person is asked.
@@ -298,7 +305,8 @@ static void acquire(dx_tokens *tokens) {
     tokens->store->ops->acquire(tokens->store, on_acquired, tokens);
 }
 
-// --- beginning -----------------------------------------------------------------------------------------------------------------------------
+// --- beginning
+// -----------------------------------------------------------------------------------------------------------------------------
 
 static bool is_needed(dx_tokens *tokens) {
     dx_nanos now = dx_clock_monotonic();

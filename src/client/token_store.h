@@ -28,9 +28,9 @@ typedef struct dx_token_store_ops {
 
 struct dx_token_store {
     const dx_token_store_ops *ops;
-    dx_nanos lock_time;        // how long a lock may be held at most, where the store has to end it itself
-    dx_fernet_ring *ring;      // NULL: records are not sealed
-    const char *place;         // for people: where it is
+    dx_nanos lock_time;   // how long a lock may be held at most, where the store has to end it itself
+    dx_fernet_ring *ring; // NULL: records are not sealed
+    const char *place;    // for people: where it is
 };
 
 typedef struct dx_token_store_plan {

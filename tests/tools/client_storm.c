@@ -1,6 +1,6 @@
-// Calls in a storm, for tests of what many threads and processes share: `client_storm DEFINITION ENDPOINT THREADS ROUNDS CALLS`. Every thread calls
-// the endpoint CALLS times a round. Before each round all of them wait for a line on standard input; at its end "round N ok failed: message" is
-// printed, with the first failure's message.
+// Calls in a storm, for tests of what many threads and processes share: `client_storm DEFINITION ENDPOINT THREADS ROUNDS CALLS`. Every
+// thread calls the endpoint CALLS times a round. Before each round all of them wait for a line on standard input; at its end "round N ok
+// failed: message" is printed, with the first failure's message.
 #include <duplex/client.h>
 #include <pthread.h>
 #include <stdio.h>
