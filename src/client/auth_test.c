@@ -295,6 +295,29 @@ static void test_every_failing_allocation_is_told_as_such(void **state) {
     try_all("{\"type\":\"custom\",\"name\":\"n\"}");
 }
 
+// Wherever memory is missing while a token is got, stored and used: the call says so or goes on, and the next one works.
+static void test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_order(void **state) {
+    (void)state;
+    char auth[512];
+    toy_server tokens;
+    bool failed = true;
+    toy_server_start(&tokens);
+    tokens.otherwise = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n"
+                       "{\"access_token\":\"a\",\"refresh_token\":\"r\",\"expires_in\":\"3600\"}";
+    snprintf(auth, sizeof auth, "{\"type\":\"oauth2\",\"token_url\":\"http://127.0.0.1:%u/t\",\"client_id\":\"i\",\"cooldown\":0}", (unsigned)tokens.port);
+    for (uint64_t n = 1; failed; n++) {
+        open_with(auth);
+        dx_memory_fail_at(n, false);
+        dx_error_code code = call("a.get", NULL, NULL);
+        failed = dx_memory_fail_stop();
+        if (!failed) assert_int_equal(code, DX_ERROR_NONE);
+        if (call("a.get", NULL, NULL) != DX_ERROR_NONE) fail_msg("after allocation %llu: %s", (unsigned long long)n, error.message);
+        dx_client_close(client);
+        client = NULL;
+    }
+    toy_server_stop(&tokens);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -309,6 +332,7 @@ int main(void) {
         CASE(test_a_handler_may_be_done_on_another_thread_after_its_call_has_gone),
         CASE(test_a_handler_may_call_on_the_same_client_and_its_failure_is_told),
         CASE(test_every_failing_allocation_is_told_as_such),
+        CASE(test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

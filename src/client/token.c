@@ -1,3 +1,4 @@
+// Calls and the tokens they want: the quick way to one that is there, and waiting for one that is not.
 #include "base/memory.h"
 #include "base/random.h"
 #include "client/token_parts.h"

@@ -1,3 +1,4 @@
+// Tokens as they are kept: when they end, how they are written and read; and the URLs that secrets may be sent to.
 #include "client/token_record.h"
 
 #include <setjmp.h>

@@ -1,3 +1,5 @@
+// The keepers of a client, found by what they depend on, and the thread on which all of them renew. It begins with the first token that is
+// needed; at its end it lets an exchange that is under way come to its own, for a refresh token that was sent is spent.
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/token_parts.h"

@@ -16,6 +16,8 @@ static size_t body_size(const char *head) {
 static void read_request(int fd, char *out) {
     size_t size = 0;
     while (size < TOY_REQUEST_SIZE - 1) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        if (poll(&poller, 1, 200) <= 0) break; // one that says nothing does not hold up the others
         ssize_t got = read(fd, out + size, TOY_REQUEST_SIZE - 1 - size);
         if (got <= 0) break;
         size += (size_t)got;
@@ -29,9 +31,8 @@ static void serve(toy_server *server, int fd) {
     char request[TOY_REQUEST_SIZE] = "";
     read_request(fd, request);
     pthread_mutex_lock(&server->lock);
-    const char *answer = server->answered < server->answer_count
-                             ? server->answers[server->answered++]
-                             : "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    const char *otherwise = server->otherwise ? server->otherwise : "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+               *answer = server->answered < server->answer_count ? server->answers[server->answered++] : otherwise;
     if (server->request_count < TOY_REQUESTS) memcpy(server->requests[server->request_count++], request, sizeof request);
     pthread_mutex_unlock(&server->lock);
     while (strcmp(answer, "hang") == 0) {

@@ -15,6 +15,7 @@ typedef struct toy_server {
     pthread_mutex_t lock;
     const char *answers[TOY_ANSWERS]; // whole responses, in turn; then "200 OK" with {}. "hang": none until the server stops
     unsigned answer_count, answered;
+    const char *otherwise; // instead of that
     char requests[TOY_REQUESTS][TOY_REQUEST_SIZE];
     unsigned request_count;
     bool stopping;
