@@ -483,3 +483,14 @@ def test_auth_tells_what_it_can_not_do(tokens, tmp_path):
     assert auth(tmp_path, "login", "api.json").returncode == 2
     assert auth(tmp_path, "login", "none.json", "api").returncode == 3
     assert "Usage: duplex auth" in auth(tmp_path, "--help").stdout
+
+
+def test_the_definitions_on_the_page_about_auth_are_accepted(tmp_path):
+    import re
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "client" / "auth.md"
+    blocks = re.findall(r"^```json\n(.*?)^```", page.read_text(), re.M | re.S)
+    assert len(blocks) >= 2
+    for block in blocks:
+        (tmp_path / "shown.json").write_text(block)
+        done = subprocess.run([STORM, str(tmp_path / "shown.json"), "-", "1", "0", "0"], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
