@@ -234,7 +234,9 @@ static dx_verdict take(const dx_auth_request *request, dx_exchange *x) {
 // On the call's loop, posted by dx_auth_done.
 static void on_done(dx_task *task) {
     dx_auth_request *request = DX_CONTAINER_OF(task, dx_auth_request, task);
+    pthread_mutex_lock(&request->lock); // whoever posted this has let go of it
     dx_exchange *x = request->x;
+    pthread_mutex_unlock(&request->lock);
     if (x) {
         x->stop = NULL;
         dx_auth_applied_of(x)->waiting = NULL;

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "client/toy_server.h"
+#include "codec/http.h"
 #include "duplex/auth.h"
 
 #define REFUSED "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -134,12 +135,36 @@ static void test_a_body_that_is_not_in_memory_is_not_signed_but_refused(void **s
     assert_int_equal(toy_server_asked(&server), 0);
 }
 
+static void refuse_at(dx_micros_utc date) {
+    static char answer[256];
+    char text[DX_HTTP_DATE_SIZE];
+    dx_http_date_write(text, date);
+    snprintf(answer, sizeof answer, "HTTP/1.1 403 Forbidden\r\nDate: %.*s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+             (int)sizeof text, text);
+    toy_server_answer(&server, answer);
+}
+
 static void test_the_clock_of_a_server_that_refuses_a_signature_is_learned(void **state) {
     (void)state;
+    char expected[32];
+    dx_micros_utc ahead = dx_clock_utc() + (dx_micros_utc)7200 * 1000000;
+    dx_civil civil = dx_civil_from_utc(ahead);
     open_with("{\"type\":\"hmac\",\"key_id\":\"me\",\"secret\":\"0123456789abcdef\",\"time\":\"rfc3339\"}");
-    toy_server_answer(&server,
-                      "HTTP/1.1 403 Forbidden\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_STATUS); // that clock is out of all reason
+    refuse_at(ahead);
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_NONE);
+    assert_int_equal(toy_server_asked(&server), 2);
+    snprintf(expected, sizeof expected, "x-timestamp: %04d-%02d-%02dT%02d:", civil.year, civil.month, civil.day, civil.hour);
+    assert_false(toy_server_got(&server, 0, expected));
+    assert_true(toy_server_got(&server, 1, expected) || civil.minute + civil.second / 59 >= 59); // or the hour has just ended
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_NONE);
+    assert_int_equal(toy_server_asked(&server), 3);
+}
+
+static void test_a_clock_that_is_out_of_all_reason_is_not_followed(void **state) {
+    (void)state;
+    open_with("{\"type\":\"hmac\",\"key_id\":\"me\",\"secret\":\"0123456789abcdef\"}");
+    refuse_at((dx_micros_utc)784111777 * 1000000);
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_STATUS);
     assert_int_equal(toy_server_asked(&server), 1);
 }
 
@@ -304,7 +329,8 @@ static void test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_or
     toy_server_start(&tokens);
     tokens.otherwise = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n"
                        "{\"access_token\":\"a\",\"refresh_token\":\"r\",\"expires_in\":\"3600\"}";
-    snprintf(auth, sizeof auth, "{\"type\":\"oauth2\",\"token_url\":\"http://127.0.0.1:%u/t\",\"client_id\":\"i\",\"cooldown\":0}", (unsigned)tokens.port);
+    snprintf(auth, sizeof auth, "{\"type\":\"oauth2\",\"token_url\":\"http://127.0.0.1:%u/t\",\"client_id\":\"i\",\"cooldown\":0}",
+             (unsigned)tokens.port);
     for (uint64_t n = 1; failed; n++) {
         open_with(auth);
         dx_memory_fail_at(n, false);
@@ -328,6 +354,7 @@ int main(void) {
         CASE(test_requests_are_signed_body_included),
         CASE(test_a_body_that_is_not_in_memory_is_not_signed_but_refused),
         CASE(test_the_clock_of_a_server_that_refuses_a_signature_is_learned),
+        CASE(test_a_clock_that_is_out_of_all_reason_is_not_followed),
         CASE(test_a_handler_of_the_programs_own_applies_and_is_asked_after_a_refusal),
         CASE(test_a_handler_may_be_done_on_another_thread_after_its_call_has_gone),
         CASE(test_a_handler_may_call_on_the_same_client_and_its_failure_is_told),

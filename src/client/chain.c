@@ -22,6 +22,9 @@ static dx_status add_auth(chain_list *list, dx_client *client, const dx_api *api
                           dx_diags *diags) {
     dx_auth *auth;
     if (!settings->auth) return DX_OK;
+    // The API's own handler serves those below it that say nothing else: it may keep something between requests.
+    bool same = settings != api->settings && api->settings->auth && dx_json_equal(settings->auth, api->settings->auth);
+    dx_auth *shared = same ? dx_auth_of_chain(&api->settings->chain) : NULL;
     dx_auth_plan plan = {.settings = settings->auth,
                          .upstream = api->name,
                          .at = at,
@@ -31,7 +34,8 @@ static dx_status add_auth(chain_list *list, dx_client *client, const dx_api *api
                          .secure = api->secure,
                          .authority = api->authority,
                          .base_path = api->base_path};
-    dx_status status = dx_auth_create(&auth, &plan);
+    if (shared) auth = dx_auth_hold(shared);
+    dx_status status = shared ? DX_OK : dx_auth_create(&auth, &plan);
     if (status != DX_OK) return status;
     status = dx_arena_defer(arena, release_auth, auth);
     if (status == DX_OK) add(list, &dx_auth_filter, auth);

@@ -75,7 +75,8 @@ struct dx_tokens {
     token_state state;
     bool opened, locked, reread, anew, dying;
     unsigned tries;
-    dx_nanos patience; // until when the lock is waited for
+    dx_nanos patience;    // until when the lock is waited for
+    dx_nanos asked_pause; // by the server that could not give one
     dx_subcall *subcall;
     dx_alarm alarm;
     dx_token *basis;  // what is renewed

@@ -38,7 +38,10 @@ static void fail(dx_tokens *tokens, dx_token_outcome outcome, dx_slice why) {
     pthread_mutex_lock(&tokens->lock);
     tokens->failures++;
     (void)snprintf(tokens->why, sizeof tokens->why, "%.*s", DX_SLICE_ARG(why));
-    tokens->cool_until = dx_clock_monotonic() + cooldown_of(tokens, outcome);
+    dx_nanos pause = cooldown_of(tokens, outcome);
+    if (pause < tokens->asked_pause) pause = tokens->asked_pause;
+    tokens->asked_pause = 0;
+    tokens->cool_until = dx_clock_monotonic() + pause;
     dx_tokens_wake(tokens, true);
     pthread_mutex_unlock(&tokens->lock);
     rest(tokens);
@@ -149,6 +152,19 @@ static dx_status take_token(dx_tokens *tokens, dx_token *got) {
     return dx_token_create(&tokens->coming, got);
 }
 
+// Retry-After, in both its forms (RFC 9110 section 10.2.3); 0: there is none.
+static dx_nanos pause_asked(const dx_exchange_response *response) {
+    dx_slice text = dx_fields_find(&response->fields, DX_SLICE("retry-after"));
+    dx_micros_utc date;
+    uint64_t seconds;
+    dx_nanos pause = 0;
+    if (dx_slice_to_u64(text, &seconds))
+        pause = seconds < 86400 ? (dx_nanos)seconds * DX_SECOND : COOLDOWN_MOST;
+    else if (dx_http_date_read(text, &date))
+        pause = (date - dx_clock_utc()) * DX_MICROSECOND;
+    return pause < 0 ? 0 : pause > COOLDOWN_MOST ? COOLDOWN_MOST : pause;
+}
+
 static void on_refused(dx_tokens *tokens, dx_slice why);
 
 static void on_answer(void *ctx, dx_subcall *subcall) {
@@ -171,6 +187,7 @@ static void on_answer(void *ctx, dx_subcall *subcall) {
                     status == DX_TOO_LARGE ? DX_SLICE("the token is too long") : DX_SLICE("there was no memory for the token"));
     }
     if (outcome == DX_TOKEN_REFUSED) return on_refused(tokens, why);
+    tokens->asked_pause = pause_asked(dx_subcall_response(subcall));
     fail(tokens, outcome, why);
 }
 

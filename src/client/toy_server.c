@@ -31,7 +31,9 @@ static void serve(toy_server *server, int fd) {
     char request[TOY_REQUEST_SIZE] = "";
     read_request(fd, request);
     pthread_mutex_lock(&server->lock);
-    const char *otherwise = server->otherwise ? server->otherwise : "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    const char *otherwise = server->otherwise
+                                ? server->otherwise
+                                : "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
                *answer = server->answered < server->answer_count ? server->answers[server->answered++] : otherwise;
     if (server->request_count < TOY_REQUESTS) memcpy(server->requests[server->request_count++], request, sizeof request);
     pthread_mutex_unlock(&server->lock);

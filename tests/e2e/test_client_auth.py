@@ -146,6 +146,11 @@ def test_redis_is_as_good_a_store_for_the_storm(tokens, tmp_path):
         redis.wait()
 
 
+def test_a_redis_that_is_not_there_is_told(tokens, tmp_path):
+    ok, failed, said = one(tmp_path, tokens, {"store": {"type": "redis", "url": f"redis+unix://{tmp_path}/none.sock"}})
+    assert (ok, failed) == (0, 1) and "the Redis that keeps the token" in said and not tokens.exchanges
+
+
 # --- what is stored
 
 
@@ -229,6 +234,13 @@ def test_a_server_that_is_busy_is_asked_again_soon(tokens, tmp_path):
     assert storm.end() == (1, 0)
     storm.close()
     assert [status for _, status in tokens.exchanges] == [503, 200]
+
+
+def test_retry_after_is_the_least_pause_before_a_token_is_asked_for_again(tokens, tmp_path):
+    tokens.script.append((429, {"error": "slow_down"}, [("Retry-After", "77")]))
+    ok, failed, said = one(tmp_path, tokens, {"cooldown": 0}, calls=3)
+    assert (ok, failed) == (0, 3) and len(tokens.exchanges) == 1
+    assert "tried again in 77 s" in said or "tried again in 76 s" in said
 
 
 def test_invalid_grant_makes_it_look_into_the_store_once_more(tokens, tmp_path):

@@ -18,7 +18,9 @@ static void check_answer(dx_arena *arena, dx_slice body, bool form) {
     yyjson_val *root = dx_token_answer_read(arena, &response);
     dx_slice access = dx_token_answer_text(root, DX_SLICE("/access_token"), arena);
     dx_micros_utc now = (dx_micros_utc)1700000000 * 1000000;
-    dx_micros_utc end = root ? dx_token_expiry(dx_json_at(root, DX_SLICE("/expires_in")), dx_json_at(root, DX_SLICE("/expires_at")), access, now, arena) : 0;
+    dx_micros_utc end =
+        root ? dx_token_expiry(dx_json_at(root, DX_SLICE("/expires_in")), dx_json_at(root, DX_SLICE("/expires_at")), access, now, arena)
+             : 0;
     FUZZ_CHECK(end >= 0);
     dx_slice said = dx_token_say(arena, "it", &response, root, &secret, 1);
     FUZZ_CHECK(!has(said, secret));
