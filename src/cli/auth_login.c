@@ -44,7 +44,7 @@ static bool take(dx_login *login, const dx_tokens_answer *answer, dx_token *out)
     return true;
 }
 
-// --- authorization code ------------------------------------------------------------------------------------------------------------------
+// --- authorization code --------------------------------------------------------------------------------------------------------------
 
 #define SECRET_TEXT_SIZE 43 // base64url of 32 bytes
 
@@ -89,7 +89,7 @@ static bool authorize_url(dx_login *login, const code_login *c, dx_slice *out) {
 static bool exchange_code(dx_login *login, const code_login *c, dx_slice code, dx_token *out) {
     const dx_oauth2 *o = login->oauth2;
     dx_token_form *form = new_form(login);
-    dx_tokens_answer answer;
+    dx_tokens_answer answer = {0};
     if (!form) return fail(login, "out of memory");
     dx_token_form_set(form, "grant_type", DX_SLICE("authorization_code"));
     dx_token_form_set(form, "code", code);
@@ -100,7 +100,7 @@ static bool exchange_code(dx_login *login, const code_login *c, dx_slice code, d
 }
 
 static bool ask_person(dx_login *login, code_login *c, dx_token *out) {
-    dx_slice url, code, error;
+    dx_slice url = {0}, code, error;
     draw(c);
     c->redirect_uri = dx_arena_printf(login->arena, "http://%.*s:%u%.*s", DX_SLICE_ARG(login->oauth2->redirect_host),
                                       (unsigned)c->wait.port, DX_SLICE_ARG(login->oauth2->redirect_path));
@@ -124,7 +124,7 @@ bool dx_login_by_code(dx_login *login, dx_token *out) {
     return got;
 }
 
-// --- device code -------------------------------------------------------------------------------------------------------------------------
+// --- device code ---------------------------------------------------------------------------------------------------------------------
 
 typedef struct device {
     dx_slice code;
@@ -151,7 +151,7 @@ static void show(yyjson_val *root) {
 static bool begin_device(dx_login *login, device *d) {
     const dx_oauth2 *o = login->oauth2;
     dx_token_form *form = new_form(login);
-    dx_tokens_answer answer;
+    dx_tokens_answer answer = {0};
     if (!form) return fail(login, "out of memory");
     dx_token_form_set(form, "scope", o->scopes);
     dx_token_form_set(form, "audience", o->audience);
@@ -181,7 +181,7 @@ static void pause_for(double seconds) {
 static bool poll_device(dx_login *login, device *d, dx_token *out, bool *got) {
     const dx_oauth2 *o = login->oauth2;
     dx_token_form *form = new_form(login);
-    dx_tokens_answer answer;
+    dx_tokens_answer answer = {0};
     *got = false;
     if (!form) return !fail(login, "out of memory");
     dx_token_form_set(form, "grant_type", DX_SLICE("urn:ietf:params:oauth:grant-type:device_code"));
@@ -199,7 +199,7 @@ static bool poll_device(dx_login *login, device *d, dx_token *out, bool *got) {
 }
 
 bool dx_login_by_device(dx_login *login, dx_token *out) {
-    device d;
+    device d = {0};
     bool got = false;
     if (!begin_device(login, &d)) return false;
     do {
@@ -209,12 +209,10 @@ bool dx_login_by_device(dx_login *login, dx_token *out) {
     return fail(login, "nobody typed the code in time");
 }
 
-// --- revoking
-// ------------------------------------------------------------------------------------------------------------------------------
-
+// --- revoking ------------------------------------------------------------------------------------------------------------------------
 bool dx_login_revoke(dx_login *login, const dx_token *token) {
     dx_token_form *form = new_form(login);
-    dx_tokens_answer answer;
+    dx_tokens_answer answer = {0};
     if (!form) return fail(login, "out of memory");
     bool refresh = token->refresh.size > 0; // which takes the access tokens along
     dx_token_form_set(form, "token", refresh ? token->refresh : token->access);

@@ -49,9 +49,7 @@ static int find_tokens(const auth_command *a, dx_login *login) {
     return tell(DX_EXIT_REFUSED, "the API %s has no tokens: its auth is %s", a->name, auth ? auth->ops->type : "none");
 }
 
-// --- login
-// -----------------------------------------------------------------------------------------------------------------------------------
-
+// --- login ---------------------------------------------------------------------------------------------------------------------------
 static void print_end(const dx_tokens_status *status) {
     char text[DX_TIME_TEXT_CAP];
     if (status->expires) printf(", good until %.*s", (int)dx_time_write(text, status->expires / 1000000 * 1000000), text);
@@ -83,9 +81,7 @@ static int login(const auth_command *a) {
     return got ? keep(a, &l, &token) : tell(DX_EXIT_FAILED, "%s: %.*s", a->name, DX_SLICE_ARG(l.why));
 }
 
-// --- logout
-// ------------------------------------------------------------------------------------------------------------------------------------
-
+// --- logout --------------------------------------------------------------------------------------------------------------------------
 static int logout(const auth_command *a) {
     dx_login l = {0};
     dx_tokens_status status;
@@ -111,9 +107,7 @@ static int logout(const auth_command *a) {
     return result;
 }
 
-// --- status
-// ------------------------------------------------------------------------------------------------------------------------------------
-
+// --- status --------------------------------------------------------------------------------------------------------------------------
 static int show_tokens(const dx_api *api, const dx_auth *auth, dx_tokens *tokens) {
     dx_tokens_status status;
     dx_status read = dx_tokens_look(tokens, &status);
@@ -148,9 +142,7 @@ static int status(const auth_command *a) {
     return DX_EXIT_OK;
 }
 
-// --- the command
-// ---------------------------------------------------------------------------------------------------------------------------------
-
+// --- the command ---------------------------------------------------------------------------------------------------------------------
 static const struct {
     const char *name;
     int (*run)(const auth_command *a);

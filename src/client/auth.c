@@ -7,7 +7,7 @@
 #include "codec/text.h"
 #include "crypto/digest.h"
 
-// --- making ------------------------------------------------------------------------------------------------------------------------
+// --- making --------------------------------------------------------------------------------------------------------------------------
 
 static const dx_auth_ops *ops_of(dx_slice type) {
     for (size_t i = 0; dx_auth_handlers[i]; i++)
@@ -70,7 +70,7 @@ void dx_auth_release(dx_auth *auth) {
     if (auth && atomic_fetch_sub_explicit(&auth->holders, 1, memory_order_acq_rel) == 1) auth->ops->destroy(auth);
 }
 
-// --- adding to a request -----------------------------------------------------------------------------------------------------------------
+// --- adding to a request -------------------------------------------------------------------------------------------------------------
 
 bool dx_auth_add_field(dx_exchange *x, dx_slice name, dx_slice value) {
     dx_fields *fields = &x->request.fields;
@@ -105,7 +105,7 @@ void dx_auth_set_body(dx_exchange *x, dx_slice body) {
     x->request.body = dx_call_of(x)->bound.body = body; // redirects start from what is bound
 }
 
-// --- the filter --------------------------------------------------------------------------------------------------------------------------
+// --- the filter ----------------------------------------------------------------------------------------------------------------------
 
 static bool copy_fields(dx_fields *out, dx_arena *arena, const dx_fields *from) {
     *out = (dx_fields){0};
@@ -167,7 +167,7 @@ dx_auth *dx_auth_of_chain(const dx_chain *chain) {
     return NULL;
 }
 
-// --- the table ---------------------------------------------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------------------------------------------
 
 extern const dx_auth_ops dx_auth_none, dx_auth_bearer, dx_auth_basic, dx_auth_api_key, dx_auth_oauth2, dx_auth_dynamic_token, dx_auth_jwt,
     dx_auth_hmac, dx_auth_aws_sigv4, dx_auth_custom;

@@ -49,9 +49,7 @@ struct dx_auth_request {
     bool done;
 };
 
-// --- the handlers of a client
-// --------------------------------------------------------------------------------------------------------------
-
+// --- the handlers of a client --------------------------------------------------------------------------------------------------------
 static struct dx_custom_auth *find(dx_client *client, dx_slice name) {
     pthread_mutex_lock(&client->lock);
     struct dx_custom_auth *custom = client->custom;
@@ -93,9 +91,7 @@ void dx_custom_auths_deinit(dx_client *client) {
     }
 }
 
-// --- requests
-// ------------------------------------------------------------------------------------------------------------------------------
-
+// --- requests ------------------------------------------------------------------------------------------------------------------------
 static bool copy_fields(dx_auth_request *request, const dx_fields *from) {
     for (uint32_t i = 0; i < from->count; i++) {
         dx_slice name = dx_arena_copy(request->arena, from->items[i].name), value = dx_arena_copy(request->arena, from->items[i].value);
@@ -213,9 +209,7 @@ bool dx_auth_set_cookie(dx_auth_request *request, const char *name, const char *
     return add(request, TO_COOKIE, name, value);
 }
 
-// --- applying
-// ------------------------------------------------------------------------------------------------------------------------------
-
+// --- applying ------------------------------------------------------------------------------------------------------------------------
 static bool add_to(dx_exchange *x, const addition *added) {
     dx_slice name = dx_arena_copy(x->arena, added->name), value = dx_arena_copy(x->arena, added->value);
     if (!name.data || !value.data) return false;
@@ -293,9 +287,7 @@ static bool refused(dx_auth *base, dx_exchange *x) {
     return again;
 }
 
-// --- making
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- making --------------------------------------------------------------------------------------------------------------------------
 static void destroy(dx_auth *auth) {
     dx_arena_destroy(DX_CONTAINER_OF(auth, custom_auth, base)->arena);
 }

@@ -96,9 +96,7 @@ static void destroy(dx_auth *auth) {
     dx_arena_destroy(of(auth)->arena);
 }
 
-// --- settings
-// ----------------------------------------------------------------------------------------------------------------------------------
-
+// --- settings ------------------------------------------------------------------------------------------------------------------------
 static yyjson_val *copied(dx_auth_reader *reader, yyjson_val *value) {
     yyjson_alc alc = dx_json_alc(reader->arena);
     yyjson_mut_doc *doc = value ? dx_json_mut_doc(reader->arena) : NULL;

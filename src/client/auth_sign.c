@@ -56,9 +56,7 @@ static dx_status finish(dx_auth **out, sign_auth *auth, const dx_auth_reader *re
     return reader->status;
 }
 
-// --- signing
-// -----------------------------------------------------------------------------------------------------------------------------------
-
+// --- signing -------------------------------------------------------------------------------------------------------------------------
 static dx_sign_request request_of(const dx_exchange *x) {
     dx_slice target = x->request.target;
     size_t question = dx_slice_find(target, '?');
@@ -103,9 +101,7 @@ static dx_verdict aws_apply(dx_auth *base, struct dx_engine *engine, dx_exchange
     return add_all(x, &fields, status);
 }
 
-// --- settings
-// ----------------------------------------------------------------------------------------------------------------------------------
-
+// --- settings ------------------------------------------------------------------------------------------------------------------------
 static void read_fields(sign_auth *auth, dx_auth_reader *reader) {
     yyjson_val *list = yyjson_obj_get(reader->settings, "fields"), *item;
     size_t at, count;

@@ -58,9 +58,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-// --- credentials that stand in the definition
-// ----------------------------------------------------------------------------------------------
-
+// --- credentials that stand in the definition ----------------------------------------------------------------------------------------
 static void test_plain_credentials_go_where_they_belong(void **state) {
     (void)state;
     static const struct {
@@ -111,9 +109,7 @@ static void test_what_is_wrong_is_found_when_the_definition_is_read(void **state
     refuse_definition("{\"type\":\"dynamic_token\"}", "\"login\"");
 }
 
-// --- signatures
-// ------------------------------------------------------------------------------------------------------------------------------
-
+// --- signatures ----------------------------------------------------------------------------------------------------------------------
 static void test_requests_are_signed_body_included(void **state) {
     (void)state;
     open_with("{\"type\":\"hmac\",\"key_id\":\"me\",\"secret\":\"0123456789abcdef\"}");
@@ -168,9 +164,7 @@ static void test_a_clock_that_is_out_of_all_reason_is_not_followed(void **state)
     assert_int_equal(toy_server_asked(&server), 1);
 }
 
-// --- handlers of the program's own
-// -----------------------------------------------------------------------------------------------------------
-
+// --- handlers of the program's own ---------------------------------------------------------------------------------------------------
 typedef struct keeper {
     pthread_t thread;
     dx_auth_request *request;
@@ -286,9 +280,60 @@ static void test_a_handler_may_call_on_the_same_client_and_its_failure_is_told(v
     assert_non_null(strstr(error.message, "the inner call failed"));
 }
 
-// --- memory
-// ------------------------------------------------------------------------------------------------------------------------------------
+// --- tokens that many wait for -----------------------------------------------------------------------------------------------------------
 
+#define TOKEN                                                                                                                              \
+    "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n"                                                                   \
+    "{\"access_token\":\"a\",\"refresh_token\":\"r\",\"expires_in\":\"3600\"}"
+
+static void start_tokens(toy_server *tokens, const char *more) {
+    char auth[512];
+    toy_server_start(tokens);
+    tokens->otherwise = TOKEN;
+    snprintf(auth, sizeof auth, "{\"type\":\"oauth2\",\"token_url\":\"http://127.0.0.1:%u/t\",\"client_id\":\"i\"%s}",
+             (unsigned)tokens->port, more);
+    open_with(auth);
+}
+
+static void test_a_call_that_is_cancelled_leaves_and_the_others_get_the_one_token(void **state) {
+    (void)state;
+    toy_server tokens;
+    dx_call *calls[8];
+    start_tokens(&tokens, "");
+    toy_server_hold(&tokens, true);
+    for (int i = 0; i < 8; i++) assert_int_equal(dx_call_start(&calls[i], client, "a.get", NULL, NULL, NULL, NULL, &error), DX_ERROR_NONE);
+    toy_server_wait(&tokens, 1);
+    dx_call_cancel(calls[0]); // the one that came first and began it
+    dx_call_cancel(calls[7]);
+    assert_int_equal(dx_call_wait(calls[0], -1), DX_ERROR_NONE);
+    assert_int_equal(dx_call_error(calls[0])->code, DX_ERROR_CANCELLED);
+    assert_false(dx_call_is_over(calls[1]));
+    toy_server_hold(&tokens, false);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(dx_call_wait(calls[i], -1), DX_ERROR_NONE);
+        assert_int_equal(dx_call_error(calls[i])->code, i % 7 ? DX_ERROR_NONE : DX_ERROR_CANCELLED);
+        dx_call_release(calls[i]);
+    }
+    assert_int_equal(toy_server_asked(&tokens), 1);
+    toy_server_stop(&tokens);
+}
+
+static void test_closing_the_client_ends_calls_that_wait_for_a_token(void **state) {
+    (void)state;
+    toy_server tokens;
+    dx_call *waiting;
+    start_tokens(&tokens, ",\"token_timeout\":1");
+    toy_server_hold(&tokens, true);
+    assert_int_equal(dx_call_start(&waiting, client, "a.get", NULL, NULL, NULL, NULL, &error), DX_ERROR_NONE);
+    toy_server_wait(&tokens, 1);
+    dx_client_close(client);
+    client = NULL;
+    assert_int_equal(dx_call_error(waiting)->code, DX_ERROR_CLOSED);
+    dx_call_release(waiting);
+    toy_server_stop(&tokens);
+}
+
+// --- memory --------------------------------------------------------------------------------------------------------------------------
 static void try_all(const char *auth) {
     for (uint64_t n = 1;; n++) {
         char text[2048];
@@ -327,8 +372,7 @@ static void test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_or
     toy_server tokens;
     bool failed = true;
     toy_server_start(&tokens);
-    tokens.otherwise = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n"
-                       "{\"access_token\":\"a\",\"refresh_token\":\"r\",\"expires_in\":\"3600\"}";
+    tokens.otherwise = TOKEN;
     snprintf(auth, sizeof auth, "{\"type\":\"oauth2\",\"token_url\":\"http://127.0.0.1:%u/t\",\"client_id\":\"i\",\"cooldown\":0}",
              (unsigned)tokens.port);
     for (uint64_t n = 1; failed; n++) {
@@ -358,6 +402,8 @@ int main(void) {
         CASE(test_a_handler_of_the_programs_own_applies_and_is_asked_after_a_refusal),
         CASE(test_a_handler_may_be_done_on_another_thread_after_its_call_has_gone),
         CASE(test_a_handler_may_call_on_the_same_client_and_its_failure_is_told),
+        CASE(test_a_call_that_is_cancelled_leaves_and_the_others_get_the_one_token),
+        CASE(test_closing_the_client_ends_calls_that_wait_for_a_token),
         CASE(test_every_failing_allocation_is_told_as_such),
         CASE(test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_order),
     };

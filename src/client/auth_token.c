@@ -37,9 +37,7 @@ static void destroy(dx_auth *auth) {
     dx_arena_destroy(of(auth)->arena);
 }
 
-// --- making
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- making --------------------------------------------------------------------------------------------------------------------------
 static const char *look_up(void *ctx, const char *name) {
     const dx_client_options *options = ctx;
     return options->variable ? options->variable(options->variable_context, name) : getenv(name);
@@ -165,9 +163,7 @@ const dx_auth_ops dx_auth_oauth2 = {
 const dx_auth_ops dx_auth_dynamic_token = {
     .type = "dynamic_token", .create = dynamic_create, .apply = apply, .refused = refused, .accepted = accepted, .destroy = destroy};
 
-// --- for `duplex auth`
-// -----------------------------------------------------------------------------------------------------------------------
-
+// --- for `duplex auth` ---------------------------------------------------------------------------------------------------------------
 dx_tokens *dx_auth_tokens(dx_auth *auth) {
     return auth->ops == &dx_auth_oauth2 || auth->ops == &dx_auth_dynamic_token ? of(auth)->tokens : NULL;
 }

@@ -285,6 +285,7 @@ void dx_client_close(dx_client *client) {
             (void)pthread_join(engine->thread, NULL);
         } else {
             end_calls(engine);
+            if (!client->driver.uv) dx_loop_turn(engine->loop); // what was posted to a call that has gone
         }
         dx_engine_destroy(engine);
     }

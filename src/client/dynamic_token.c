@@ -25,9 +25,7 @@ typedef struct dynamic_token {
     expiry_format expiry;
 } dynamic_token;
 
-// --- settings
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- settings ------------------------------------------------------------------------------------------------------------------------
 static yyjson_val *copied(dx_auth_reader *reader, yyjson_val *value) {
     yyjson_alc alc = dx_json_alc(reader->arena);
     yyjson_mut_doc *doc = value ? dx_json_mut_doc(reader->arena) : NULL;
@@ -107,9 +105,7 @@ void *dx_dynamic_token_read(dx_auth_reader *reader, const dx_auth_plan *plan) {
     return d;
 }
 
-// --- filling in
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- filling in ----------------------------------------------------------------------------------------------------------------------
 typedef struct filling {
     const dynamic_token *source;
     dx_arena *arena;
@@ -217,9 +213,7 @@ static dx_status source_ask(void *source, dx_arena *arena, const dx_token *old, 
     return f.failed ? DX_NO_MEMORY : status;
 }
 
-// --- taking
-// --------------------------------------------------------------------------------------------------------------------------------------
-
+// --- taking --------------------------------------------------------------------------------------------------------------------------
 enum { SECRETS_CAP = 34 };
 
 static size_t secrets_of(const dynamic_token *d, const dx_token *old, dx_slice *out) {

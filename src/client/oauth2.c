@@ -5,9 +5,7 @@
 #include "crypto/digest.h"
 #include "crypto/jwt_make.h"
 
-// --- settings
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- settings ------------------------------------------------------------------------------------------------------------------------
 static const char *const grants[] = {"client_credentials", "refresh_token", "password", "authorization_code", "device_code", NULL};
 static const char *const client_auths[] = {"post", "basic", "private_key_jwt", "none", NULL};
 static const char *const methods[] = {"POST", "GET", NULL};
@@ -153,9 +151,7 @@ void dx_oauth2_destroy(dx_oauth2 *oauth2) {
     if (oauth2) dx_arena_destroy(oauth2->arena);
 }
 
-// --- asking
-// ------------------------------------------------------------------------------------------------------------------------------------
-
+// --- asking --------------------------------------------------------------------------------------------------------------------------
 // Both are encoded as in a form first (RFC 6749 section 2.3.1).
 static dx_status add_basic(const dx_oauth2 *o, dx_arena *arena, dx_token_ask *ask) {
     dx_buffer plain;
@@ -223,9 +219,7 @@ static dx_status source_ask(void *source, dx_arena *arena, const dx_token *old, 
     return dx_oauth2_ask(o, form, renewal ? o->refresh_url : o->token_url, out);
 }
 
-// --- taking
-// ------------------------------------------------------------------------------------------------------------------------------------
-
+// --- taking --------------------------------------------------------------------------------------------------------------------------
 static bool is_one_of(dx_slice word, const char *const *words) {
     for (; *words; words++)
         if (dx_slice_equal(word, dx_slice_str(*words))) return true;

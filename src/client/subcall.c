@@ -18,7 +18,7 @@ struct dx_subcall {
     bool posted, cancelled;
 };
 
-// --- URLs --------------------------------------------------------------------------------------------------------------------------
+// --- URLs ----------------------------------------------------------------------------------------------------------------------------
 
 static bool take_scheme(dx_slice *url, const char *scheme) {
     size_t size = strlen(scheme);
@@ -93,7 +93,7 @@ dx_status dx_subcall_wire(dx_wire_settings *out, dx_arena *arena, const dx_wire_
     return copied ? DX_OK : DX_NO_MEMORY;
 }
 
-// --- the life of one -------------------------------------------------------------------------------------------------------------------
+// --- the life of one -----------------------------------------------------------------------------------------------------------------
 
 static void wipe_fields(const dx_fields *fields) {
     for (uint32_t i = 0; i < fields->count; i++) {
@@ -148,7 +148,7 @@ void dx_subcall_cancel(dx_subcall *subcall) {
     dx_arena_destroy(subcall->arena);
 }
 
-// --- starting --------------------------------------------------------------------------------------------------------------------------
+// --- starting ------------------------------------------------------------------------------------------------------------------------
 
 static bool copy_fields(dx_exchange *x, const dx_fields *fields) {
     for (uint32_t i = 0; fields && i < fields->count; i++) {
@@ -216,7 +216,7 @@ dx_status dx_subcall_start(dx_subcall **out, dx_engine *engine, const dx_subcall
     return DX_OK;
 }
 
-// --- the answer --------------------------------------------------------------------------------------------------------------------------
+// --- the answer ----------------------------------------------------------------------------------------------------------------------
 
 dx_error_code dx_subcall_failure(const dx_subcall *subcall, dx_slice *detail) {
     *detail = subcall->x.failure_detail;

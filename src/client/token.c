@@ -3,7 +3,7 @@
 #include "base/random.h"
 #include "client/token_parts.h"
 
-// --- settings --------------------------------------------------------------------------------------------------------------------------
+// --- settings ------------------------------------------------------------------------------------------------------------------------
 
 void dx_token_settings_read(dx_token_settings *out, dx_auth_reader *reader) {
     out->leeway = (dx_nanos)(dx_auth_number(reader, "leeway", -1, 0, 86400) * (double)DX_SECOND);
@@ -20,7 +20,7 @@ dx_nanos dx_tokens_leeway(const dx_tokens *tokens, int64_t lifetime_s) {
     return leeway ? leeway + (dx_nanos)(dx_random_u64() % (uint64_t)(leeway / 2 + 1)) : 0;
 }
 
-// --- waiting ---------------------------------------------------------------------------------------------------------------------------
+// --- waiting -------------------------------------------------------------------------------------------------------------------------
 
 static void unlink_waiter(token_waiter *waiter) {
     *waiter->link = waiter->next;
@@ -134,7 +134,7 @@ static bool add_waiter(dx_tokens *tokens, const dx_auth_place *place, dx_exchang
     return false;
 }
 
-// --- applying --------------------------------------------------------------------------------------------------------------------------
+// --- applying ------------------------------------------------------------------------------------------------------------------------
 
 dx_verdict dx_tokens_apply(dx_tokens *tokens, const dx_auth_place *place, dx_exchange *x) {
     dx_nanos now = dx_clock_monotonic();
@@ -184,7 +184,7 @@ const void *dx_tokens_source(const dx_tokens *tokens) {
     return tokens->source;
 }
 
-// --- holding ---------------------------------------------------------------------------------------------------------------------------
+// --- holding -------------------------------------------------------------------------------------------------------------------------
 
 dx_tokens *dx_tokens_hold(dx_tokens *tokens) {
     (void)atomic_fetch_add_explicit(&tokens->holders, 1, memory_order_relaxed);

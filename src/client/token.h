@@ -11,7 +11,7 @@
 #include "client/token_record.h"
 #include "client/token_store.h"
 
-// --- sources ---------------------------------------------------------------------------------------------------------------------------
+// --- sources -------------------------------------------------------------------------------------------------------------------------
 
 typedef struct dx_token_ask {
     dx_slice url;
@@ -49,7 +49,7 @@ typedef struct dx_token_settings {
 void dx_token_settings_read(dx_token_settings *out, dx_auth_reader *reader);
 #define DX_TOKEN_SETTINGS_NAMES "leeway", "cooldown", "token_timeout", "default_expires_in", "store", "allow_http"
 
-// --- keepers ---------------------------------------------------------------------------------------------------------------------------
+// --- keepers -------------------------------------------------------------------------------------------------------------------------
 
 typedef struct dx_tokens dx_tokens;
 typedef struct dx_token_set dx_token_set;
@@ -78,9 +78,7 @@ dx_verdict dx_tokens_apply(dx_tokens *tokens, const dx_auth_place *place, dx_exc
 bool dx_tokens_refused(dx_tokens *tokens, dx_exchange *x);
 void dx_tokens_accepted(dx_tokens *tokens, dx_exchange *x); // it took it
 
-// --- for people: all block; not on a loop's thread
-// -----------------------------------------------------------------------------------------
-
+// --- for people: all block; not on a loop's thread -----------------------------------------------------------------------------------
 typedef struct dx_tokens_status {
     bool there, renewable, sealed; // a token, with a refresh token
     dx_micros_utc obtained, expires;
@@ -101,9 +99,7 @@ typedef struct dx_tokens_answer {
 } dx_tokens_answer;
 dx_status dx_tokens_send(dx_tokens *tokens, const dx_token_ask *ask, dx_arena *arena, dx_tokens_answer *out) DX_MUST_USE;
 
-// --- the set of a client
-// -------------------------------------------------------------------------------------------------------------------
-
+// --- the set of a client -------------------------------------------------------------------------------------------------------------
 struct dx_client;
 dx_token_set *dx_token_set_create(struct dx_client *client); // NULL without memory
 // Ends the thread: an exchange that is under way is waited for, a few seconds at most, so that what it brings is stored. No call waits.

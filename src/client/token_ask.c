@@ -82,9 +82,7 @@ static void on_acquired(void *ctx, dx_status status, bool locked, dx_slice text,
     dx_alarm_start(&tokens->alarm, LOCK_POLL);
 }
 
-// --- sending
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- sending -------------------------------------------------------------------------------------------------------------------------
 static bool copy_answer(token_job *job, const dx_exchange_response *from) {
     dx_exchange_response *to = &job->answer->response;
     to->status = from->status;
@@ -117,9 +115,7 @@ static void send_job(dx_tokens *tokens) {
     if (status != DX_OK) end_job(tokens, status, DX_SLICE("the URL can't be called, or there was no memory"));
 }
 
-// --- one after the other
-// ---------------------------------------------------------------------------------------------------------------------
-
+// --- one after the other -------------------------------------------------------------------------------------------------------------
 static void run_job(dx_tokens *tokens) {
     if (tokens->job->kind == JOB_SEND) return send_job(tokens);
     if (!tokens->store) return on_acquired(tokens, DX_OK, true, (dx_slice){0}, (dx_slice){0});
@@ -169,9 +165,7 @@ static dx_status wait_for(dx_tokens *tokens, token_job *job) {
     return job->status;
 }
 
-// --- for people
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- for people ----------------------------------------------------------------------------------------------------------------------
 static void put_text(char *out, size_t size, dx_slice text) {
     (void)snprintf(out, size, "%.*s", DX_SLICE_ARG(text));
 }

@@ -55,7 +55,7 @@ static dx_status system_fault(file_store *f, const char *path) {
     return fault(f, DX_UNAVAILABLE, "the store of the token, %s: %s", path, strerror_r(error, text, sizeof text));
 }
 
-// --- on a thread of the pool -----------------------------------------------------------------------------------------------------------
+// --- on a thread of the pool ---------------------------------------------------------------------------------------------------------
 
 // Others who can read it have the token; others who can write it can have us call with theirs.
 static dx_status check_mode(file_store *f, int fd, size_t *size) {
@@ -176,9 +176,7 @@ static void commit_work(dx_work *work) {
     if (f->status == DX_OK) sync_folder(f);
 }
 
-// --- on the loop
-// ---------------------------------------------------------------------------------------------------------------------------
-
+// --- on the loop ---------------------------------------------------------------------------------------------------------------------
 static void file_release(dx_token_store *store) {
     file_store *f = of(store);
     if (f->lock >= 0) (void)close(f->lock); // the lock file stays: one that is taken away could be locked twice
@@ -249,9 +247,7 @@ static void file_destroy(dx_token_store *store) {
     dx_memory_free(f);
 }
 
-// --- where it lies
-// -------------------------------------------------------------------------------------------------------------------------
-
+// --- where it lies -------------------------------------------------------------------------------------------------------------------
 static bool put_path(char *out, const char *format, ...) DX_PRINTF(2, 3);
 static bool put_path(char *out, const char *format, ...) {
     va_list args;

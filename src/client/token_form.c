@@ -8,9 +8,7 @@ const char *const dx_token_format_names[] = {"form", "json", "query", NULL};
 #define BODY_CAP ((size_t)256 << 10)
 enum { SAID_CAP = 200 }; // bytes of what a server says that are told on
 
-// --- writing
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- writing -------------------------------------------------------------------------------------------------------------------------
 static size_t place_of(const dx_token_form *form, dx_slice name) {
     size_t i = 0;
     while (i < form->count && !dx_slice_equal(form->pairs[i].name, name)) i++;
@@ -111,9 +109,7 @@ dx_status dx_token_add_headers(dx_token_ask *ask, dx_arena *arena, yyjson_val *h
     return status;
 }
 
-// --- reading
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- reading -------------------------------------------------------------------------------------------------------------------------
 static yyjson_val *read_form(dx_arena *arena, dx_slice body) {
     yyjson_mut_doc *doc = dx_json_mut_doc(arena);
     yyjson_mut_val *object = doc ? yyjson_mut_obj(doc) : NULL;
@@ -149,9 +145,7 @@ bool dx_token_is_busy(int status) {
     return status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
-// --- telling
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- telling -------------------------------------------------------------------------------------------------------------------------
 // Without what would move a terminal's cursor, and not longer than anybody reads.
 static dx_slice cleaned(dx_arena *arena, dx_slice text) {
     char *copy = dx_arena_bytes(arena, text.size + 1);

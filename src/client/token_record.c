@@ -131,7 +131,7 @@ dx_status dx_token_read(dx_token **out, dx_slice text, dx_slice key, const dx_fe
     return status;
 }
 
-// --- when it ends ----------------------------------------------------------------------------------------------------------------------
+// --- when it ends --------------------------------------------------------------------------------------------------------------------
 
 #define SECOND_US   ((dx_micros_utc)1000000)
 #define SECONDS_MAX 4e9 // past the year 2096: more is no lifetime and no moment in seconds

@@ -49,9 +49,7 @@ static redis_store *of(dx_token_store *store) {
     "return done\n"
 #define RELEASE "if redis.call('GET', KEYS[2]) == ARGV[1] then return redis.call('DEL', KEYS[2]) end\nreturn 0\n"
 
-// --- telling
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- telling -------------------------------------------------------------------------------------------------------------------------
 static void tell(redis_store *r, dx_status status, bool locked, dx_slice text) {
     if (r->committing)
         r->committed(r->ctx, status, dx_slice_str(r->why));
@@ -89,9 +87,7 @@ static void send(redis_store *r, const dx_redis_script *script, const dx_slice *
     dx_loop_post(r->loop, &r->task);
 }
 
-// --- what a store does
-// -----------------------------------------------------------------------------------------------------------------------
-
+// --- what a store does ---------------------------------------------------------------------------------------------------------------
 static void on_acquired(dx_redis_call *call, dx_status status, const dx_redis_reply *reply) {
     redis_store *r = DX_CONTAINER_OF(call, redis_store, call);
     status = status_of(r, status, reply);
@@ -169,9 +165,7 @@ static void redis_destroy(dx_token_store *store) {
     dx_arena_destroy(of(store)->arena);
 }
 
-// --- making
-// ----------------------------------------------------------------------------------------------------------------------------------
-
+// --- making --------------------------------------------------------------------------------------------------------------------------
 static bool name_keys(redis_store *r, dx_slice prefix, dx_slice key) {
     // The braces keep both on one node of a cluster.
     int size = snprintf(r->record, sizeof r->record, "%.*s{token:%.*s}", DX_SLICE_ARG(prefix), DX_SLICE_ARG(key));

@@ -14,9 +14,7 @@ enum { TRIES_CAP = 4 };
 static void acquire(dx_tokens *tokens);
 static void rest(dx_tokens *tokens);
 
-// --- ending
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- ending --------------------------------------------------------------------------------------------------------------------------
 static void give_up_lock(dx_tokens *tokens) {
     if (tokens->locked && tokens->store) tokens->store->ops->release(tokens->store);
     tokens->locked = false;
@@ -97,9 +95,7 @@ void dx_tokens_publish(dx_tokens *tokens, dx_token *token) {
     pthread_mutex_unlock(&tokens->lock);
 }
 
-// --- storing
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- storing -------------------------------------------------------------------------------------------------------------------------
 static void wipe_text(dx_tokens *tokens) {
     if (tokens->text.data) dx_secret_wipe(tokens->text.data, tokens->text.capacity);
     dx_buffer_deinit(&tokens->text);
@@ -138,9 +134,7 @@ static void commit(dx_tokens *tokens) {
     tokens->store->ops->commit(tokens->store, dx_buffer_slice(&tokens->text), on_committed, tokens);
 }
 
-// --- asking
-// --------------------------------------------------------------------------------------------------------------------------------
-
+// --- asking --------------------------------------------------------------------------------------------------------------------------
 static dx_status take_token(dx_tokens *tokens, dx_token *got) {
     const dx_token *basis = tokens->basis;
     int64_t known = basis && basis->lifetime_s ? basis->lifetime_s : tokens->times.default_lifetime_s;
@@ -192,6 +186,7 @@ static void on_answer(void *ctx, dx_subcall *subcall) {
 }
 
 static void ask(dx_tokens *tokens) {
+    if (tokens->set->ending) return fail(tokens, DX_TOKEN_BUSY, DX_SLICE("the client is being closed"));
     dx_arena *arena = dx_arena_create(RENEW_ARENA_CAP);
     dx_token_ask asked = {.method = DX_POST};
     dx_slice why = DX_SLICE("there was no memory to ask for a token");
@@ -232,9 +227,7 @@ static void on_refused(dx_tokens *tokens, dx_slice why) {
     fail(tokens, DX_TOKEN_REFUSED, why);
 }
 
-// --- taking what is stored
-// -------------------------------------------------------------------------------------------------------------------
-
+// --- taking what is stored -----------------------------------------------------------------------------------------------------------
 // Whether it can be used as it is, for a while yet, and is not the very one that the server refused.
 static bool is_good(dx_tokens *tokens, const dx_token *stored) {
     pthread_mutex_lock(&tokens->lock);
@@ -322,9 +315,7 @@ static void acquire(dx_tokens *tokens) {
     tokens->store->ops->acquire(tokens->store, on_acquired, tokens);
 }
 
-// --- beginning
-// -----------------------------------------------------------------------------------------------------------------------------
-
+// --- beginning -----------------------------------------------------------------------------------------------------------------------
 static bool is_needed(dx_tokens *tokens) {
     dx_nanos now = dx_clock_monotonic();
     pthread_mutex_lock(&tokens->lock);

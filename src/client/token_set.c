@@ -9,7 +9,7 @@
 enum { KEEPERS_CAP = 256 }; // of a client; those that nobody uses give way
 #define END_PATIENCE (5 * DX_SECOND)
 
-// --- the thread ------------------------------------------------------------------------------------------------------------------------
+// --- the thread ----------------------------------------------------------------------------------------------------------------------
 
 static void *run_engine(void *ctx) {
     dx_engine *engine = ctx;
@@ -45,7 +45,7 @@ dx_engine *dx_token_set_engine(dx_token_set *set) {
     return engine;
 }
 
-// --- ending ------------------------------------------------------------------------------------------------------------------------------
+// --- ending --------------------------------------------------------------------------------------------------------------------------
 
 static void close_store(dx_tokens *tokens) {
     if (tokens->opened) tokens->store->ops->close(tokens->store);
@@ -113,9 +113,7 @@ void dx_token_set_close(dx_token_set *set) {
     }
 }
 
-// --- keepers
-// -------------------------------------------------------------------------------------------------------------------------------
-
+// --- keepers -------------------------------------------------------------------------------------------------------------------------
 void dx_tokens_free(dx_tokens *tokens) {
     dx_token_set *set = tokens->set;
     dx_token_store_destroy(tokens->store);
@@ -219,9 +217,7 @@ dx_status dx_tokens_get(dx_tokens **out, dx_token_set *set, const dx_tokens_plan
     return tokens ? DX_OK : DX_NO_MEMORY;
 }
 
-// --- the set
-// ---------------------------------------------------------------------------------------------------------------------------------
-
+// --- the set -------------------------------------------------------------------------------------------------------------------------
 dx_token_set *dx_token_set_create(dx_client *client) {
     dx_token_set *set = dx_memory_zalloc(1, sizeof *set);
     if (!set) return NULL;

@@ -37,14 +37,11 @@ static void serve(toy_server *server, int fd) {
                *answer = server->answered < server->answer_count ? server->answers[server->answered++] : otherwise;
     if (server->request_count < TOY_REQUESTS) memcpy(server->requests[server->request_count++], request, sizeof request);
     pthread_mutex_unlock(&server->lock);
-    while (strcmp(answer, "hang") == 0) {
-        struct pollfd poller = {.fd = fd, .events = POLLIN};
-        char byte;
-        if (poll(&poller, 1, 10) > 0 && read(fd, &byte, 1) <= 0) return;
+    for (bool held = true; held;) {
         pthread_mutex_lock(&server->lock);
-        bool stopping = server->stopping;
+        held = server->held && !server->stopping;
         pthread_mutex_unlock(&server->lock);
-        if (stopping) return;
+        if (held) (void)poll(NULL, 0, 1);
     }
     (void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL);
 }
@@ -80,6 +77,12 @@ void toy_server_stop(toy_server *server) {
     pthread_join(server->thread, NULL);
     close(server->fd);
     pthread_mutex_destroy(&server->lock);
+}
+
+void toy_server_hold(toy_server *server, bool hold) {
+    pthread_mutex_lock(&server->lock);
+    server->held = hold;
+    pthread_mutex_unlock(&server->lock);
 }
 
 void toy_server_answer(toy_server *server, const char *response) {

@@ -13,16 +13,17 @@ typedef struct toy_server {
     uint16_t port;
     pthread_t thread;
     pthread_mutex_t lock;
-    const char *answers[TOY_ANSWERS]; // whole responses, in turn; then "200 OK" with {}. "hang": none until the server stops
+    const char *answers[TOY_ANSWERS]; // whole responses, in turn; then "200 OK" with {}
     unsigned answer_count, answered;
     const char *otherwise; // instead of that
     char requests[TOY_REQUESTS][TOY_REQUEST_SIZE];
     unsigned request_count;
-    bool stopping;
+    bool held, stopping;
 } toy_server;
 
 void toy_server_start(toy_server *server);
 void toy_server_stop(toy_server *server);
+void toy_server_hold(toy_server *server, bool hold); // answers wait meanwhile
 void toy_server_answer(toy_server *server, const char *response);
 unsigned toy_server_asked(toy_server *server);                          // how often so far
 bool toy_server_got(toy_server *server, unsigned at, const char *text); // whether it stands in the at-th request
