@@ -216,12 +216,19 @@ static dx_status source_ask(void *source, dx_arena *arena, const dx_token *old, 
 // --- taking --------------------------------------------------------------------------------------------------------------------------
 enum { SECRETS_CAP = 34 };
 
-static size_t secrets_of(const dynamic_token *d, const dx_token *old, dx_slice *out) {
+static size_t texts_of(yyjson_val *object, dx_slice *out, size_t room) {
     size_t index, count, found = 0;
     yyjson_val *key, *value;
-    yyjson_obj_foreach(d->params, index, count, key, value) {
-        if (found < SECRETS_CAP - 2 && yyjson_is_str(value)) out[found++] = dx_json_slice(value);
+    yyjson_obj_foreach(object, index, count, key, value) {
+        if (found < room && yyjson_is_str(value)) out[found++] = dx_json_slice(value);
     }
+    return found;
+}
+
+// Nobody says which of what is sent is the password.
+static size_t secrets_of(const dynamic_token *d, const dx_token *old, dx_slice *out) {
+    size_t found = texts_of(d->params, out, SECRETS_CAP - 2);
+    found += texts_of(d->login.body, out + found, SECRETS_CAP - 2 - found);
     if (old) {
         out[found++] = old->access;
         out[found++] = old->refresh;

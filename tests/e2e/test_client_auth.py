@@ -372,6 +372,18 @@ def test_a_login_gives_a_token_of_its_own_kind(tokens, tmp_path):
     assert json.loads(next(b for _, p, _, b in tokens.requests if p == "/login")) == {"user": "u", "nested": {"pass": "p{x}"}}
 
 
+def test_a_login_that_fails_says_why_without_the_password(tokens, tmp_path):
+    path = tmp_path / "api.json"
+    auth = {"type": "dynamic_token", "login": {"path": "/token", "body": {"user": "u", "password": "hunter2-in-the-body"}}}
+    path.write_text(json.dumps({"apis": {"api": {"base_url": tokens.url, "auth": auth, "endpoints": {"v1": {"get": {"path": "/thing"}}}}}}))
+    tokens.script.append((401, {"message": "hunter2-in-the-body is wrong"}))
+    storm = Storm(path, tmp_path, 1)
+    storm.begin()
+    assert storm.end() == (0, 1)
+    said = storm.close()
+    assert "the login endpoint answered 401" in said and "hunter2" not in said
+
+
 def test_a_jwt_learns_the_servers_clock_from_its_refusal(tokens, tmp_path):
     import email.utils
     import jwt
