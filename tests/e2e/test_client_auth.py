@@ -112,8 +112,8 @@ def test_64_threads_in_4_processes_make_exactly_one_exchange_per_expiry(tokens, 
 def test_tokens_that_end_by_themselves_are_renewed_once_each_and_early(tokens, tmp_path):
     tokens.lifetime = 2
     rounds, begun = 1, time.monotonic()
-    storms = storm_of(tmp_path, tokens, rotating(tokens), rounds, calls=400)
-    assert run_round(storms) == [(6400, 0)] * 4, [storm.last for storm in storms]
+    storms = storm_of(tmp_path, tokens, rotating(tokens), rounds, calls=150)
+    assert run_round(storms) == [(2400, 0)] * 4, [storm.last for storm in storms]
     took = time.monotonic() - begun
     for storm in storms:
         storm.close()
