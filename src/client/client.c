@@ -374,6 +374,7 @@ void dx_client_close(dx_client *client) {
     end_starting(client);
     for (unsigned i = 0; i < client->engine_count; i++)
         if (client->engines[i]) end_engine(client->engines[i]);
+    dx_token_set_close(client->tokens);
     for (unsigned i = 0; i < client->engine_count; i++) // all of them have ended: none has anything for another any more
         if (client->engines[i]) destroy_engine(client->engines[i]);
     while (client->resting) {
@@ -385,5 +386,7 @@ void dx_client_close(dx_client *client) {
     dx_apis_release(client->apis);
     dx_upstreams_deinit(&client->upstreams);
     dx_customs_close(client->customs);
+    dx_token_set_release(client->tokens);
+    dx_custom_auths_deinit(client);
     unhold(client);
 }

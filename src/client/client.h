@@ -5,6 +5,7 @@
 #include "client/call.h"
 #include "client/pool.h"
 #include "client/redis_links.h"
+#include "client/token.h"
 #include "client/upstream.h"
 #include "duplex/loop.h"
 
@@ -29,9 +30,11 @@ struct dx_client {
     atomic_bool closing;
     dx_pool *pool;
     dx_redis_links redis;
-    struct dx_customs *customs; // caches of the program's own
-    struct dx_warming *warming; // of the present APIs; NULL: nothing is kept warm
-    dx_loop_driver driver;      // with options.loop
+    dx_token_set *tokens;          // of all its auth objects
+    struct dx_custom_auth *custom; // auth handlers of the program's own, by name; under the lock
+    struct dx_customs *customs;    // caches of the program's own
+    struct dx_warming *warming;    // of the present APIs; NULL: nothing is kept warm
+    dx_loop_driver driver;         // with options.loop
     dx_loop *driven;
 };
 
@@ -87,6 +90,8 @@ void dx_client_judge_answer(dx_call *call); // held against its model: error and
 void dx_client_judge_retry(dx_call *call);  // error.retryable, error.retry_after_ms
 // --- count.c
 void dx_client_count(dx_call *call);
+// --- auth_custom.c
+void dx_custom_auths_deinit(dx_client *client);
 // --- client.c
 void dx_client_tell_over(dx_client *client, dx_call *call);
 // --- response.c

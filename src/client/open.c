@@ -77,8 +77,11 @@ static dx_client *make(void) {
     if (!client) return NULL;
     client->pool = dx_pool_create();
     client->customs = client->pool ? dx_customs_create() : NULL;
-    if (!client->customs) {
+    client->tokens = dx_token_set_create(client);
+    if (!client->customs || !client->tokens) {
         dx_pool_release(client->pool);
+        if (client->customs) dx_customs_close(client->customs);
+        dx_token_set_release(client->tokens);
         dx_memory_free(client);
         return NULL;
     }

@@ -106,32 +106,3 @@ dx_status dx_policy_hedge(dx_hedge_kept **out, dx_client *client, const dx_setti
     if (!settings->hedge) return DX_OK;
     return dx_policy_keep((void **)out, client, arena, "hedge", name, settings->hedge, make_hedge, settings->hedge, dx_hedge_kept_destroy);
 }
-
-// --- auth --------------------------------------------------------------------------------------------------------------------------
-
-typedef struct auth_ask {
-    yyjson_val *settings;
-    dx_slice name, at;
-    dx_diags *diags;
-    dx_status status;
-} auth_ask;
-
-static void *make_auth(void *ctx) {
-    auth_ask *ask = ctx;
-    dx_auth *auth;
-    ask->status = dx_auth_create(&auth, ask->settings, ask->name, ask->at, ask->diags);
-    return ask->status == DX_OK ? auth : NULL;
-}
-
-static void release_auth(void *auth) {
-    dx_auth_release(auth);
-}
-
-dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_slice at, dx_arena *arena,
-                         dx_diags *diags) {
-    auth_ask ask = {settings->auth, name, at, diags, DX_OK};
-    *out = NULL;
-    if (!settings->auth) return DX_OK;
-    dx_status status = dx_policy_keep((void **)out, client, arena, "auth", name, settings->auth, make_auth, &ask, release_auth);
-    return ask.status != DX_OK ? ask.status : status;
-}

@@ -22,8 +22,6 @@ dx_status dx_policy_hedge(struct dx_hedge_kept **out, dx_client *client, const d
                           dx_arena *arena) DX_MUST_USE;
 dx_status dx_policy_limit(const dx_limit_conf **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena,
                           dx_diags *diags) DX_MUST_USE;
-dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_slice at, dx_arena *arena,
-                         dx_diags *diags) DX_MUST_USE;
 dx_status dx_policy_cache(dx_cache_conf **out, dx_client *client, const dx_settings *settings, const dx_api *api, dx_slice at,
                           dx_arena *arena, dx_diags *diags) DX_MUST_USE;
 
