@@ -94,8 +94,9 @@ static void test_where_a_value_came_from_is_known(void **state) {
     (void)state;
     file(".env", "FROM_FILE=production\n");
     file("part.json", "{'a':\n{'model':'M'}}");
-    file("api.json", "{'server':{'listen':'$${LITERAL}',\n'workers':'${DX_TEST_WORKERS}','mode':'${FROM_FILE}',\n'secret':'x ${DX_TEST_NONE:long} y'},"
-                     "'resources':{'b':{'$ref':'part.json#/a'}}}");
+    file("api.json",
+         "{'server':{'listen':'$${LITERAL}',\n'workers':'${DX_TEST_WORKERS}','mode':'${FROM_FILE}',\n'secret':'x ${DX_TEST_NONE:long} y'},"
+         "'resources':{'b':{'$ref':'part.json#/a'}}}");
     assert_int_equal(setenv("DX_TEST_WORKERS", "3", 1), 0);
     dx_definition_destroy(definition);
     definition = NULL;
