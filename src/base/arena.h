@@ -68,7 +68,8 @@ dx_slice dx_arena_vprintf(dx_arena *arena, const char *format, va_list args) DX_
 dx_status dx_arena_defer(dx_arena *arena, void (*fn)(void *ctx), void *ctx) DX_MUST_USE;
 // Bytes taken from the system.
 size_t dx_arena_footprint(const dx_arena *arena);
-// Whether its cap has refused a piece since it was made or reset: what then failed for want of memory was too large, and the system had more.
+// Whether its cap has refused a piece since it was made or reset: what then failed for want of memory was too large, and the system had
+// more.
 bool dx_arena_outgrown(const dx_arena *arena);
 
 #define DX_ARENA_NEW(arena, type)          ((type *)dx_arena_zalloc((arena), 1, sizeof(type)))

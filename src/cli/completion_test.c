@@ -2,6 +2,7 @@
 #include "cli/completion.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -183,6 +184,13 @@ static void expect_completion(const shell *in, const char *words, const char *ex
     if ((strstr(out, expected) != NULL) != found) fail_msg("%s: %s: %s", in->name, words, out);
 }
 
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at) {
+    (void)about;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
 static void shells_complete_by_their_scripts(void **state) {
     (void)state;
     char folder[] = "/tmp/duplex-completion-XXXXXX", path[64], search[4096];
@@ -215,7 +223,7 @@ static void shells_complete_by_their_scripts(void **state) {
     }
     unlink(search);
     unlink(path);
-    (void)system("rm -rf \"$HOME\""); // fish leaves its own there
+    (void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS); // fish leaves its own there
 }
 
 int main(void) {

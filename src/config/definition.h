@@ -33,8 +33,8 @@ typedef struct dx_definition_options {
     const char *const *others;
     // The section that a file may be all by itself: one whose members name no section, whatever they are. NULL: as dx_section.alone says.
     const char *bare;
-    // Told of every variable that is not set and has no default (with `ctx`, too); its value is empty, and nothing else is said of it. NULL:
-    // that is a finding.
+    // Told of every variable that is not set and has no default (with `ctx`, too); its value is empty, and nothing else is said of it.
+    // NULL: that is a finding.
     void (*missing)(void *ctx, dx_slice pointer, dx_slice name);
     // Read instead of the file; `path` is then its name in messages and where relative paths count from.
     dx_slice text;

@@ -22,7 +22,8 @@ static dx_arena *arena;
 static dx_diags diags;
 static dx_definition *definition;
 
-static const dx_section models = {"models", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"boolean\"]}}", false, NULL};
+static const dx_section models = {"models", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"boolean\"]}}", false,
+                                  NULL};
 static const dx_section server = {
     "server",
     "{\"type\":\"object\",\"default\":{},\"additionalProperties\":false,\"properties\":{"
@@ -155,8 +156,8 @@ static void test_defaults_are_filled_in_on_all_levels(void **state) {
 // What a section turns on by being there must not be turned on by the defaults of its settings.
 static void test_a_section_without_a_default_of_its_own_stays_absent(void **state) {
     (void)state;
-    static const dx_section accounts = {"accounts",
-                                        "{\"type\":\"object\",\"properties\":{\"ttl\":{\"type\":\"string\",\"default\":\"15m\"}}}", false, NULL};
+    static const dx_section accounts = {
+        "accounts", "{\"type\":\"object\",\"properties\":{\"ttl\":{\"type\":\"string\",\"default\":\"15m\"}}}", false, NULL};
     static const dx_section *const both[] = {&server, &accounts};
     const char *const texts[] = {"{}", "{'accounts':{}}"};
     for (size_t i = 0; i < DX_COUNT_OF(texts); i++) {
