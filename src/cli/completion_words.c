@@ -181,7 +181,8 @@ void dx_completion_names(dx_buffer *out, dx_arena *arena, dx_slice definition) {
     yyjson_doc *doc;
     yyjson_val *name, *api;
     if (dx_json_read(&doc, arena, definition, &loose, NULL) != DX_OK) return;
-    yyjson_obj_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "apis"), i, count, name, api) {
+    yyjson_val *root = yyjson_doc_get_root(doc), *apis = yyjson_obj_get(root, "apis");
+    yyjson_obj_foreach(apis ? apis : root, i, count, name, api) { // or a file that is this section alone
         add_names(out, dx_json_slice(name), api);
     }
 }
