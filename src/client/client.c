@@ -258,6 +258,7 @@ static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_c
     call->start.run = begin_task;
     dx_call_hold(call);
     *out = call;
+    if (engine->borrowed_loop && pthread_equal(engine->owner, pthread_self())) dx_call_keep_alive(call);
     dx_loop_post(engine->loop, &call->start);
     return DX_ERROR_NONE;
 }
