@@ -168,7 +168,8 @@ static void leave_client(dx_client *client) {
 }
 
 static dx_error_code refuse_closed(dx_error *error) {
-    return dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    (void)dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    return DX_ERROR_CLOSED;
 }
 
 static dx_error_code make_call(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *given,
