@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "client/fail.h"
 #include "client/hedging.h"
+#include "loop/embed.h"
 
 enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
 
@@ -213,12 +214,19 @@ static void judge(dx_call *call) {
     dx_client_judge_retry(call);
 }
 
+void dx_call_keep_alive(dx_call *call) {
+    if (call->keeps_alive || !call->engine->borrowed_loop) return;
+    call->keeps_alive = true;
+    if (call->engine->keep_alive++ == 0) dx_loop_keep_alive(call->engine->loop, true);
+}
+
 // Over: the answer is read out, the caller is told, the engine lets go.
 static void end(dx_call *call) {
     dx_exchange *x = &call->x;
     dx_engine *engine = call->engine;
     if (call->ended) *call->ended = true;
     unlink_call(call);
+    if (call->keeps_alive && --engine->keep_alive == 0) dx_loop_keep_alive(engine->loop, false);
     dx_exchange_enter(x, x->phase, dx_clock_monotonic());
     take_answer(call);
     judge(call);
@@ -409,6 +417,7 @@ static void set_deadline(dx_call *call) {
 void dx_call_begin(dx_call *call) {
     dx_exchange *x = &call->x;
     x->loop = call->engine->loop;
+    dx_call_keep_alive(call);
     x->finished = on_finished;
     call->next = call->engine->calls;
     call->link = &call->engine->calls;

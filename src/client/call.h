@@ -42,8 +42,9 @@ struct dx_call {
     bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
     bool synchronous; // `over` ends a wait on this thread
     bool over;
-    bool *ended;   // set when it ends while it begins; NULL: it does not begin just now
-    bool internal; // of the client's own (tokens, warming, health): not counted, no callback of the user's
+    bool *ended;      // set when it ends while it begins; NULL: it does not begin just now
+    bool keeps_alive; // a borrowed loop
+    bool internal;    // of the client's own (tokens, warming, health): not counted, no callback of the user's
     dx_call_done done;
     void *done_ctx;
     dx_error error;
@@ -65,6 +66,8 @@ dx_error_code dx_call_create(dx_call **out, struct dx_client *client, const dx_a
 // A call of the same endpoint and settings whose request `fill` writes, into the new call's arena.
 dx_error_code dx_call_clone(dx_call **out, const struct dx_call *from,
                             bool (*fill)(dx_bound *to, dx_arena *arena, const struct dx_call *from)) DX_MUST_USE;
+// On the engine's thread, where its loop is borrowed: it runs on until the call is over.
+void dx_call_keep_alive(dx_call *call);
 // On the engine's thread: begins it; `call->engine` is set. The engine holds it until it is over.
 void dx_call_begin(dx_call *call);
 // On the engine's thread: ends it early.

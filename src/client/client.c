@@ -165,7 +165,8 @@ static void leave_client(dx_client *client) {
 }
 
 static dx_error_code refuse_closed(dx_error *error) {
-    return dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    (void)dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    return DX_ERROR_CLOSED;
 }
 
 dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args, const dx_call_options *given,
@@ -257,6 +258,7 @@ dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *ca
     call->start.run = begin_task;
     dx_call_hold(call);
     *out = call;
+    if (engine->borrowed_loop && pthread_equal(engine->owner, pthread_self())) dx_call_keep_alive(call);
     dx_loop_post(engine->loop, &call->start);
     return DX_ERROR_NONE;
 }

@@ -80,6 +80,7 @@ void dx_curl_times(curl_transfer *t);      // where its time went, into x->spent
 
 // --- curl_socket.c
 dx_descriptor *dx_curl_descriptor(dx_curl *curl, curl_socket_t fd); // NULL: no memory
+void dx_curl_forget_descriptor(dx_curl *curl, curl_socket_t fd);
 void dx_curl_forget_descriptors(dx_curl *curl);
 curl_socket_t dx_curl_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address); // ctx: curl_handle
 int dx_curl_before_request(void *ctx, char *ip, char *own_ip, int port, int own_port);             // ctx: curl_handle

@@ -35,6 +35,11 @@ static void forget(curl_socket **at) {
     dx_memory_free(gone);
 }
 
+void dx_curl_forget_descriptor(dx_curl *curl, curl_socket_t fd) {
+    curl_socket **at = place_of(curl, fd);
+    if (*at) forget(at);
+}
+
 void dx_curl_forget_descriptors(dx_curl *curl) {
     for (size_t i = 0; i < DX_CURL_SOCKETS; i++)
         while (curl->sockets[i]) forget(&curl->sockets[i]);

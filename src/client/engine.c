@@ -13,6 +13,7 @@ dx_status dx_engine_create(dx_engine **out, struct dx_client *client, dx_transpo
     engine->use = use;
     engine->loop = loop;
     engine->borrowed_loop = loop != NULL;
+    engine->owner = pthread_self();
     dx_status status = loop ? DX_OK : dx_loop_create(&engine->loop);
     if (status == DX_OK) status = use.ops->open(&engine->transport, use.conf, engine->loop);
     engine->admission.ops = use.ops;

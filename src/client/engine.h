@@ -20,6 +20,8 @@ struct dx_engine {
     dx_engine *next;  // among those at rest
     pthread_t thread; // of an engine with a thread of its own
     bool threaded, borrowed_loop;
+    pthread_t owner;                   // of a borrowed loop: its thread
+    size_t keep_alive;                 // calls that such a loop has to run on for
     dx_engine *lent_next, **lent_link; // among those that threads call on
     dx_task ending;                    // ends its calls
 };

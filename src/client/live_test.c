@@ -1,13 +1,17 @@
-// The client over libcurl, against a small server in this process: every allocation that fails, and many threads at once.
+// The client over libcurl, against a small server in a process of its own (whose descriptors' numbers would be taken for ours): every
+// allocation that fails, and many threads at once.
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +22,7 @@
 // --- a server --------------------------------------------------------------------------------------------------------------------------
 
 static int listener;
+static pid_t server;
 static char definition[1024];
 
 static bool answer(int peer) {
@@ -62,12 +67,18 @@ static void *serve(void *ctx) {
 static int start_server(void **state) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
-    pthread_t thread;
     (void)state;
     listener = socket(AF_INET, SOCK_STREAM, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 512) != 0) return -1;
-    if (getsockname(listener, (struct sockaddr *)&address, &size) != 0 || pthread_create(&thread, NULL, serve, NULL) != 0) return -1;
-    (void)pthread_detach(thread);
+    if (getsockname(listener, (struct sockaddr *)&address, &size) != 0) return -1;
+    server = fork();
+    if (server == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)serve(NULL);
+        _exit(0);
+    }
+    (void)close(listener);
+    if (server < 0) return -1;
     (void)snprintf(definition, sizeof definition,
                    "{\"a\": {\"base_url\": \"http://127.0.0.1:%d\", \"retry\": {\"delay\": 0, \"attempts\": 2}, \"breaker\": {\"enabled\": "
                    "true, \"min_calls\": 1000000},"
@@ -75,6 +86,12 @@ static int start_server(void **state) {
                    " \"pool\": {\"max_connections\": 4}}}",
                    ntohs(address.sin_port));
     return 0;
+}
+
+static int stop_server(void **state) {
+    (void)state;
+    (void)kill(server, SIGKILL);
+    return waitpid(server, NULL, 0) == server ? 0 : -1;
 }
 
 // --- without memory --------------------------------------------------------------------------------------------------------------------
@@ -246,5 +263,5 @@ int main(void) {
         cmocka_unit_test(closing_ends_what_threads_wait_for),
         cmocka_unit_test(closing_ends_a_call_that_a_thread_is_in),
     };
-    return cmocka_run_group_tests(tests, start_server, NULL);
+    return cmocka_run_group_tests(tests, start_server, stop_server);
 }

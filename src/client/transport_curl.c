@@ -101,11 +101,21 @@ static int give_up_socket(CURL *easy) {
     return 0;
 }
 
+// Sockets that never carried a request (they did not connect, or are a resolver's) libcurl closes by itself, without a word.
+static bool was_used(CURL *easy) {
+    curl_transfer *t = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    return t && t->sent;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known) {
     dx_curl *curl = ctx;
     dx_descriptor *descriptor = known;
     if (what == CURL_POLL_REMOVE) { // it rests, or will be closed: on_close
-        if (descriptor) dx_descriptor_want(descriptor, 0);
+        if (descriptor && !was_used(easy))
+            dx_curl_forget_descriptor(curl, fd);
+        else if (descriptor)
+            dx_descriptor_want(descriptor, 0);
         return 0;
     }
     if (!descriptor) {

@@ -11,6 +11,8 @@
 // dx_loop_post. They do not hold it but while a descriptor is wanted, an alarm runs or work is done; SIGPIPE is theirs to ignore or block.
 // dx_loop_run and what stands below does not work on it. DX_NO_MEMORY, also for want of descriptors.
 dx_status dx_loop_create_on(dx_loop **out, struct uv_loop_s *uv) DX_MUST_USE;
+// Has a borrowed loop run on although nothing of ours is active (a task was posted), or no longer. On its thread.
+void dx_loop_keep_alive(dx_loop *loop, bool on);
 // Closes our handles; `closed`, if not NULL, is called from their loop when all are gone, and their loop may be closed from then on. `loop`
 // is not to be used any more from now on. On one of our own: as dx_loop_destroy, and `closed` is called at once. Takes NULL.
 void dx_loop_leave(dx_loop *loop, void (*closed)(void *ctx), void *ctx);
