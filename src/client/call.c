@@ -82,7 +82,7 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->client = client;
     call->endpoint = endpoint;
     call->settings = endpoint->settings;
-    call->apis = dx_apis_hold(apis);
+    call->apis = apis;
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
     call->x.phase_since = call->x.started = dx_clock_monotonic();
@@ -125,7 +125,10 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
     dx_asked given = *asked;
     *out = NULL;
     dx_call *call = make(client, apis, asked->endpoint);
-    if (!call) return no_memory(error);
+    if (!call) {
+        dx_apis_release(apis);
+        return no_memory(error);
+    }
     dx_error_code code = make_settings(call, asked, error);
     given.settings = call->settings;
     if (!code) take_options(call, asked->options);
@@ -141,8 +144,11 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
 dx_error_code dx_call_clone(dx_call **out, const dx_call *from, bool (*fill)(dx_bound *to, dx_arena *arena, const dx_call *from)) {
     static const dx_call_options options = DX_CALL_OPTIONS_INIT;
     *out = NULL;
-    dx_call *call = make(from->client, from->apis, from->endpoint);
-    if (!call) return DX_ERROR_NO_MEMORY;
+    dx_call *call = make(from->client, dx_apis_hold(from->apis), from->endpoint);
+    if (!call) {
+        dx_apis_release(from->apis);
+        return DX_ERROR_NO_MEMORY;
+    }
     take_options(call, &options);
     dx_error_code code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
     if (code) return give_up(call, code);
