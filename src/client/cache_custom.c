@@ -163,24 +163,28 @@ void dx_cache_answer(dx_cache_question *q, dx_error_code code, const char *bytes
     }
     q->code = code;
     q->removed = removed;
-    pthread_mutex_lock(&q->customs->lock);
+    dx_customs *customs = q->customs; // once the lock is off, the question may be gone, and the client too
+    (void)atomic_fetch_add_explicit(&customs->holders, 1, memory_order_relaxed);
+    pthread_mutex_lock(&customs->lock);
     bool wanted = q->call != NULL;
     q->answered = true;
     if (wanted && q->pends) {
         unlink_question(q);
         dx_loop_post(q->loop, &q->task);
     }
-    pthread_mutex_unlock(&q->customs->lock);
+    pthread_mutex_unlock(&customs->lock);
     if (!wanted) free_question(q);
+    release(customs);
 }
 
 static void custom_cancel(dx_cache *cache, dx_cache_call *call) {
     dx_cache_question *q = call->backend[0];
     (void)cache;
-    pthread_mutex_lock(&q->customs->lock);
+    dx_customs *customs = q->customs; // the table is the client's too, which is open
+    pthread_mutex_lock(&customs->lock);
     q->call = NULL; // whoever answers frees it, or the task that is on its way
     if (q->pends) unlink_question(q);
-    pthread_mutex_unlock(&q->customs->lock);
+    pthread_mutex_unlock(&customs->lock);
 }
 
 void dx_customs_leave(dx_customs *customs, dx_loop *loop) {

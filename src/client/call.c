@@ -9,6 +9,7 @@
 #include "client/fail.h"
 #include "client/hedging.h"
 #include "loop/embed.h"
+#include "policy/cache_key.h"
 
 enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
 
@@ -85,7 +86,7 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->client = client;
     call->endpoint = endpoint;
     call->settings = endpoint->settings;
-    call->apis = dx_apis_hold(apis);
+    call->apis = apis;
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
     call->x.owner = call;
@@ -98,13 +99,29 @@ static dx_error_code give_up(dx_call *call, dx_error_code code) {
     return code;
 }
 
+// An identity together with the secret headers that the caller gave as parameters; data NULL without memory.
+static dx_slice mix_secrets(dx_call *call, dx_slice identity) {
+    const dx_endpoint *endpoint = call->endpoint;
+    dx_slice *names = DX_ARENA_ARRAY(call->arena, dx_slice, endpoint->param_count + 1u);
+    char *mixed = names ? dx_arena_bytes(call->arena, DX_CACHE_CREDENTIAL_SIZE) : NULL;
+    size_t count = 0;
+    if (!mixed) return (dx_slice){0};
+    for (size_t i = 0; i < endpoint->param_count; i++)
+        if (endpoint->params[i].secret && endpoint->params[i].in == DX_IN_HEADER) names[count++] = endpoint->params[i].wire;
+    return dx_cache_credential_of_call(mixed, identity, &call->bound.fields, names, count);
+}
+
 // Who it is, for caches and limits.
 static bool set_principal(dx_call *call) {
-    const dx_auth *auth = call->settings->identity;
-    if (!auth || !call->endpoint->auth_required) return true;
+    const dx_auth *auth = call->endpoint->auth_required ? call->settings->identity : NULL;
+    if (!auth && !call->bound.has_secret) return true;
+    dx_slice id = auth ? dx_slice_str(auth->identity) : (dx_slice){"", 0}; // the settings hold the auth, and the call the settings
+    if (call->bound.has_secret) id = mix_secrets(call, id);
+    if (!id.data) return false;
+    if (!id.size) return true; // what is secret stands in the URL, and that is part of every key
     dx_principal *principal = DX_ARENA_NEW(call->arena, dx_principal);
     if (!principal) return false;
-    principal->id = dx_slice_str(auth->identity); // the settings hold the auth, and the call the settings
+    principal->id = id;
     call->x.principal = principal;
     return true;
 }
@@ -128,7 +145,10 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
     dx_asked given = *asked;
     *out = NULL;
     dx_call *call = make(client, apis, asked->endpoint);
-    if (!call) return no_memory(error);
+    if (!call) {
+        dx_apis_release(apis);
+        return no_memory(error);
+    }
     dx_error_code code = make_settings(call, asked, error);
     given.settings = call->settings;
     if (!code) take_options(call, asked->options);
@@ -144,8 +164,11 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
 dx_error_code dx_call_clone(dx_call **out, const dx_call *from, bool (*fill)(dx_bound *to, dx_arena *arena, const dx_call *from)) {
     static const dx_call_options options = DX_CALL_OPTIONS_INIT;
     *out = NULL;
-    dx_call *call = make(from->client, from->apis, from->endpoint);
-    if (!call) return DX_ERROR_NO_MEMORY;
+    dx_call *call = make(from->client, dx_apis_hold(from->apis), from->endpoint);
+    if (!call) {
+        dx_apis_release(from->apis);
+        return DX_ERROR_NO_MEMORY;
+    }
     take_options(call, &options);
     dx_error_code code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
     if (code) return give_up(call, code);

@@ -61,7 +61,8 @@ struct dx_call {
     struct dx_hedging *hedging;        // of the attempt; NULL: none
 };
 
-// From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.
+// From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later. Takes over the
+// caller's hold of `apis`, whatever comes of it.
 dx_error_code dx_call_create(dx_call **out, struct dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) DX_MUST_USE;
 // A call of the same endpoint and settings whose request `fill` writes, into the new call's arena.
 dx_error_code dx_call_clone(dx_call **out, const struct dx_call *from,

@@ -187,7 +187,7 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
         if (api) asked.endpoint = &api->plain;
         if (!api) code = refuse_name(error, "API", q->api, near);
     }
-    if (!code) code = dx_call_create(out, client, &asked, apis, error);
+    if (!code) return dx_call_create(out, client, &asked, apis, error);
     dx_apis_release(apis);
     return code;
 }

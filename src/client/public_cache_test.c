@@ -39,7 +39,8 @@ static dx_error_code open_with(fixture *f, const char *cache, dx_error *error) {
     int size = snprintf(text, sizeof text,
                         "{\"apis\": {\"defaults\": {\"retry\": {\"attempts\": 1}},"
                         " \"shop\": {\"base_url\": \"%s/v1\", \"auth\": {\"type\": \"bearer\", \"token\": \"abcdef\"}, \"cache\": %s,"
-                        "  \"endpoints\": {\"v1\": {\"get\": {\"path\": \"/items/{id}\"}, \"list\": {\"path\": \"/items\"}}}},"
+                        "  \"endpoints\": {\"v1\": {\"get\": {\"path\": \"/items/{id}\", \"params\": {\"token\": {\"in\": \"header\", "
+                        "\"name\": \"X-My-Token\", \"secret\": true}}}, \"list\": {\"path\": \"/items\"}}}},"
                         " \"open\": {\"base_url\": \"%s\", \"cache\": %s, \"endpoints\": {\"v1\": {\"get\": {\"path\": \"/x\"}}}}}}",
                         f->origin.url, cache, f->origin.url, strstr(cache, "warming") ? "null" : cache);
     return dx_client_open_text(&f->client, text, (size_t)size, NULL, error);
@@ -140,6 +141,23 @@ static void a_key_is_one_credentials_alone(void **state) {
     assert_int_not_equal(get(f, 1), mine);
     assert_int_equal(get_of(f, "shop.get", 1, &another), other);
     assert_int_equal(take(f, DX_CACHED_BY_URL, "shop", "/items/1"), 2);
+}
+
+static void secret_headers_keep_callers_apart(void **state) {
+    fixture *f = *state;
+    dx_response *one, *other, *again;
+    open_or_fail(f, "{\"ttl\": 60}");
+    assert_int_equal(dx_client_call(&one, f->client, "shop.get", DX_ARGS(DX_INT("id", 1), DX_STR("token", "a")), NULL, NULL),
+                     DX_ERROR_NONE);
+    assert_int_equal(dx_client_call(&other, f->client, "shop.get", DX_ARGS(DX_INT("id", 1), DX_STR("token", "b")), NULL, NULL),
+                     DX_ERROR_NONE);
+    assert_int_equal(dx_client_call(&again, f->client, "shop.get", DX_ARGS(DX_INT("id", 1), DX_STR("token", "a")), NULL, NULL),
+                     DX_ERROR_NONE);
+    assert_int_equal(dx_response_cache(other), DX_CACHED_MISS);
+    assert_int_equal(dx_response_cache(again), DX_CACHED_HIT);
+    dx_response_release(one);
+    dx_response_release(other);
+    dx_response_release(again);
 }
 
 static void what_makes_no_sense_is_told(void **state) {
@@ -461,6 +479,7 @@ int main(void) {
         TEST(what_was_fetched_is_counted_by_level),
         TEST(urls_tags_patterns_and_all_of_it_are_taken_away),
         TEST(a_key_is_one_credentials_alone),
+        TEST(secret_headers_keep_callers_apart),
         TEST(what_makes_no_sense_is_told),
         TEST(what_a_synchronous_call_stores_in_redis_is_there_when_it_returns),
         TEST(a_programs_own_cache_keeps_and_gives_back),

@@ -11,15 +11,8 @@
 
 #include <cmocka.h>
 
-typedef struct connection {
-    test_origin *origin;
-    int fd;
-} connection;
-
-static connection started[TEST_ORIGIN_CONNECTIONS];
-
 static void *serve(void *ctx) {
-    connection *c = ctx;
+    const test_connection *c = ctx;
     char head[8192], out[8192];
     size_t size = 0;
     for (;;) {
@@ -40,9 +33,8 @@ static void *take_connections(void *ctx) {
     while (origin->count < TEST_ORIGIN_CONNECTIONS) {
         int fd = accept(origin->fd, NULL, NULL);
         if (fd < 0) return NULL;
-        origin->connections[origin->count] = fd;
-        started[origin->count] = (connection){origin, fd};
-        if (pthread_create(&origin->threads[origin->count], NULL, serve, &started[origin->count]) != 0) return NULL;
+        origin->connections[origin->count] = (test_connection){origin, fd};
+        if (pthread_create(&origin->threads[origin->count], NULL, serve, &origin->connections[origin->count]) != 0) return NULL;
         origin->count++;
     }
     return NULL;
@@ -64,9 +56,9 @@ void test_origin_stop(test_origin *origin) {
     (void)pthread_join(origin->thread, NULL);
     (void)close(origin->fd);
     for (int i = 0; i < origin->count; i++) {
-        (void)shutdown(origin->connections[i], SHUT_RDWR);
+        (void)shutdown(origin->connections[i].fd, SHUT_RDWR);
         (void)pthread_join(origin->threads[i], NULL);
-        (void)close(origin->connections[i]);
+        (void)close(origin->connections[i].fd);
     }
     origin->count = 0;
 }

@@ -8,13 +8,19 @@
 
 enum { TEST_ORIGIN_CONNECTIONS = 32 };
 
+typedef struct test_connection {
+    struct test_origin *origin;
+    int fd;
+} test_connection;
+
 typedef struct test_origin {
     // Writes a whole answer for a request's head; any of the threads.
     void (*answer)(void *ctx, const char *head, char *out, size_t room);
     void *ctx;
     char url[64]; // "http://127.0.0.1:port"
     atomic_int asked;
-    int fd, connections[TEST_ORIGIN_CONNECTIONS];
+    int fd;
+    test_connection connections[TEST_ORIGIN_CONNECTIONS];
     pthread_t thread, threads[TEST_ORIGIN_CONNECTIONS];
     int count;
 } test_origin;

@@ -174,7 +174,7 @@ static bool begin_call(warm_task *task) {
     dx_call *call;
     options.fresh = true;
     dx_asked asked = {.endpoint = task->endpoint, .args = task->args, .options = &options};
-    if (dx_call_create(&call, w->client, &asked, w->apis, NULL) != DX_ERROR_NONE) return false;
+    if (dx_call_create(&call, w->client, &asked, dx_apis_hold(w->apis), NULL) != DX_ERROR_NONE) return false;
     hold(w);
     if (dx_client_start_own(w->client, call, on_done, task) == DX_ERROR_NONE) return true;
     release(w);

@@ -64,7 +64,8 @@ static void answer_fields(dx_exchange *x, const dx_fields *stored, int64_t age_s
     while (age_s /= 10);
     uint32_t count = 0;
     for (uint32_t i = 0; i < stored->count; i++) {
-        if (!dx_slice_equal_nocase(stored->items[i].name, name)) items[count++] = stored->items[i];
+        const dx_field *field = &stored->items[i];
+        if (field->name.size != name.size || !dx_slice_equal_nocase(field->name, name)) items[count++] = *field;
     }
     items[count++] = (dx_field){name, dx_slice_of(at, (size_t)(digits + DIGITS - 1 - at)), DX_FIELD_OTHER};
     x->response.fields = (dx_fields){items, count, stored->count + 1};
@@ -146,7 +147,7 @@ static void leave_place(cached *c) {
 // Somebody else's fetch has brought it. It may be what was stale already, when his fetch failed: then it is as good as one's own.
 static dx_verdict take_shared(cached *c, dx_cache_entry *entry) {
     dx_micros_utc now = dx_clock_utc();
-    bool stale = entry->freshness.response_time < c->now; // it was there before
+    bool stale = c->entry && entry->freshness.response_time <= c->entry->freshness.response_time;
     if (!hold(c->x, entry)) return go_on(c);
     if (!dx_vary_matches(entry->vary, &c->asked.fields) || (stale && c->decision.error_until <= now)) return go_on(c);
     c->answered = true;

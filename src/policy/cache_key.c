@@ -18,9 +18,19 @@ static char *put(char *to, dx_slice from) {
     return to + from.size;
 }
 
-// Two hashes mixed, so that a URL is found whatever space it has without copying both together.
+// Hashes of parts mixed, so that each part is gone over once.
+static uint64_t mix(uint64_t of_url, dx_slice before) {
+    return of_url ^ (dx_hash(before) * 0x9e3779b97f4a7c15u);
+}
+
+// Two hashes of one URL must share no bits that tables go by: one picks the shard, the other the place in it.
+static uint64_t stir(uint64_t hash) {
+    hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93u;
+    return hash ^ (hash >> 32);
+}
+
 uint64_t dx_cache_url_hash(dx_slice space, dx_slice normalised_url) {
-    return dx_hash(normalised_url) ^ (dx_hash(space) * 0x9e3779b97f4a7c15u);
+    return mix(dx_hash(normalised_url), space);
 }
 
 dx_status dx_cache_key_make(dx_cache_key *out, dx_arena *arena, const dx_cache_key_parts *parts) {
@@ -38,8 +48,9 @@ dx_status dx_cache_key_make(dx_cache_key *out, dx_arena *arena, const dx_cache_k
     *out = (dx_cache_key){.text = dx_slice_of(text, size),
                           .space = dx_slice_of(text, parts->space.size),
                           .url = dx_slice_of(text + size - url.size, url.size)};
-    out->hash = dx_hash(out->text);
-    out->url_hash = dx_cache_url_hash(out->space, out->url);
+    uint64_t of_url = dx_hash(out->url);
+    out->hash = stir(mix(of_url, dx_slice_of(text, size - url.size)));
+    out->url_hash = mix(of_url, out->space);
     return DX_OK;
 }
 

@@ -1,14 +1,11 @@
 """Calls to servers that others wrote: a FastAPI application, and nginx over HTTP/1.1, HTTP/2 and TLS."""
 import json
-import pathlib
-import subprocess
 
 import pytest
 
 from client_probe import ONCE, Probe
 from client_world import FastApi, Nginx
 from hostile_api import HostileApi
-from servers import BINARY
 
 SHOP = {"create": {"path": "/things", "method": "POST", "request_model": "Thing", "response_model": "Thing", "params": {"name": {}, "price": {}, "tags": {"type": "list"}}},
         "read": {"path": "/things/{id}", "params": {"id": {"type": "int"}}, "response_model": "Thing"},
