@@ -43,9 +43,12 @@
 #define DUPLEX_DUPLEX_H
 
 #include "duplex/api.h"
+#include "duplex/auth.h"
 #include "duplex/batch.h"
+#include "duplex/cache.h"
 #include "duplex/client.h"
 #include "duplex/error.h"
+#include "duplex/limit.h"
 #include "duplex/loop.h"
 #include "duplex/memory.h"
 #include "duplex/model.h"

@@ -291,11 +291,11 @@ def test_closing_the_client_waits_for_an_exchange_so_that_a_refresh_token_is_not
 
 
 def test_while_a_token_is_good_the_old_one_serves_and_one_renewal_runs_behind(tokens, tmp_path):
-    tokens.lifetime = 3
-    storm = Storm(define(tmp_path, tokens, {"leeway": 1}), tmp_path, 8, 2)
+    tokens.lifetime = 6
+    storm = Storm(define(tmp_path, tokens, {"leeway": 3}), tmp_path, 8, 2)
     storm.begin()
     assert storm.end() == (8, 0)
-    time.sleep(1.8)  # past the leeway, before the end
+    time.sleep(4.3)  # past the leeway, and well before the end
     tokens.release.clear()
     storm.begin()
     assert storm.end() == (8, 0)  # though no new token can be had
