@@ -5,14 +5,11 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/document.h"
+#include "cli/document_fetch.h"
 #include "client/import.h"
 
 #define IMPORT_ARENA_CAP ((size_t)4 << 30)
 #define DEFINITION_CAP   ((size_t)512 << 20)
-
-// How URLs are read; NULL: not at all.
-static dx_document_fetch *const fetch_url = NULL;
 
 typedef struct import_options {
     const char *name, *out, *base_url;
@@ -67,7 +64,7 @@ static int import_openapi(const import_options *options, const char *source, dx_
     dx_diags findings;
     dx_import_counts counts;
     yyjson_mut_doc *definition;
-    int result = dx_document_read(&document, arena, source, DX_IMPORT_DEPTH_CAP, fetch_url);
+    int result = dx_document_read(&document, arena, source, DX_IMPORT_DEPTH_CAP, dx_document_fetch_url);
     if (result != DX_EXIT_OK) return result;
     dx_diags_init(&findings, arena);
     const dx_import_options how = {dx_slice_str(options->name), dx_slice_str(options->base_url), document.url};
@@ -98,8 +95,9 @@ static int run(int argc, char **argv) {
 const dx_command dx_cmd_import = {
     "import",
     "make a definition of an OpenAPI document",
-    "Usage: duplex import openapi FILE [--name NAME] [--out FILE] [--base-url URL]\n\n"
-    "Reads FILE (- is standard input), an OpenAPI document of version 3.0 or 3.1 in JSON or YAML, and prints a definition whose\n"
+    "Usage: duplex import openapi FILE|URL [--name NAME] [--out FILE] [--base-url URL]\n\n"
+    "Reads FILE (- is standard input) or what a URL (http, https; 32 MiB at most) leads to, an OpenAPI document of version 3.0 or 3.1 in "
+    "JSON or YAML, and prints a definition whose\n"
     "section `apis` describes the API and whose `models` are its schemas. Secrets become variables (${NAME_TOKEN}).\n"
     "What a definition has no place for is told on standard error, with its place in the document.\n\n"
     "  --name NAME      what to call the API (default: made of its title)\n"
@@ -108,6 +106,7 @@ const dx_command dx_cmd_import = {
     "Exit status: 0 done, 1 it did not work, 2 wrong usage, 3 the document can't be taken or the file is there already.\n\n"
     "Examples:\n"
     "  duplex import openapi openapi.yaml --name shop --out shop-api.json\n"
+    "  duplex import openapi https://api.example.com/openapi.json --out api.json\n"
     "  duplex openapi shop.json | duplex import openapi - --base-url http://localhost:8080\n",
     run,
 };

@@ -95,6 +95,7 @@ static void names_are_read_from_whatever_can_be_read(void **state) {
         {"{\"apis\":{\"$(rm)\":{\"endpoints\":{\"v1\":{\"get\":{}}}},\"a\":{\"endpoints\":{\"v1\":{\"`x`\":{},\"\":{},\"ok\":{}}}}}}",
          "a.ok\n"},
         {"{\"apis\":{\"a\":{\"default_version\":\"v2\",\"endpoints\":{\"v1\":{\"x\":{}},\"v2\":{\"y\":{}}}}}}", "a.v1.x\na.y\na.v2.y\n"},
+        {"{\"a\":{\"base_url\":\"http://x\",\"endpoints\":{\"v1\":{\"x\":{}}}}}", "a.x\n"},
         {"{\"apis\":[]}", ""},
         {"{\"apis\":{\"a\":1,\"b\":{\"endpoints\":[]},\"c\":{\"endpoints\":{\"v1\":[1]}}}}", ""},
         {"no json", ""},
@@ -214,7 +215,7 @@ static void shells_complete_by_their_scripts(void **state) {
     }
     unlink(search);
     unlink(path);
-    (void)system("rm -rf \"$HOME\""); // fish leaves its own there
+    assert_int_equal(system("rm -rf \"$HOME\""), 0); // fish leaves its own there
 }
 
 int main(void) {

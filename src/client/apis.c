@@ -3,11 +3,12 @@
 #include "client/apis.h"
 
 #include "base/memory.h"
+#include "client/pages_settings.h"
 #include "client/path.h"
 #include "client/value.h"
 
 extern const char dx_apis_schema[]; // apis.schema.json, embedded by the build
-const dx_section dx_apis_section = {"apis", dx_apis_schema, false};
+const dx_section dx_apis_section = {"apis", dx_apis_schema, false, "base_url"};
 
 typedef struct reading {
     dx_apis *apis;
@@ -294,6 +295,13 @@ static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings,
     }
 }
 
+static void check_pages(reading *r, const dx_endpoint *endpoint, dx_slice at) {
+    dx_paginate paginate;
+    dx_error problem;
+    if (endpoint->paginate && dx_paginate_read(&paginate, r->apis->arena, endpoint, NULL, &problem))
+        refuse(r, below(r, at, DX_SLICE("paginate")), "%s", problem.message);
+}
+
 static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *api, dx_slice version, dx_slice name, yyjson_val *settings,
                                dx_slice at) {
     dx_slice method = dx_json_member_slice(settings, "method");
@@ -315,6 +323,7 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     if (status != DX_OK) return status;
     find_wrap(r, endpoint, settings, at);
     read_models(r, endpoint, settings, at);
+    check_pages(r, endpoint, at);
     dx_slice problem = {0};
     status = dx_path_compile(&endpoint->pieces, &endpoint->piece_count, r->apis->arena, endpoint->path, endpoint->params,
                              endpoint->param_count, &problem);
@@ -406,14 +415,13 @@ static dx_status read_all(reading *r) {
     return r->refused ? DX_INVALID : DX_OK;
 }
 
-dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) {
+static dx_status read_apis(dx_apis **out, const dx_definition *definition, bool keep, dx_diags *diags) {
     *out = NULL;
     dx_arena *arena = dx_arena_create(DX_APIS_ARENA_CAP), *scratch = dx_arena_create(DX_APIS_ARENA_CAP);
     dx_apis *apis = arena && scratch ? DX_ARENA_NEW(arena, dx_apis) : NULL;
     if (!apis) {
         dx_arena_destroy(arena);
         dx_arena_destroy(scratch);
-        dx_definition_destroy(definition);
         return DX_NO_MEMORY;
     }
     apis->arena = arena;
@@ -435,8 +443,35 @@ dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx
     return DX_OK;
 }
 
+dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) {
+    return read_apis(out, definition, true, diags);
+}
+
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) {
+    dx_status status = read_apis(out, definition, keep, diags);
+    if (status == DX_OK)
+        (*out)->owned = definition;
+    else
+        dx_definition_destroy(definition);
+    return status;
+}
+
+dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_diags *diags) {
+    static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
+    const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
+    dx_definition *definition;
+    dx_definition_options own = options ? *options : (dx_definition_options){0};
+    own.others = others;
+    own.bare = "apis";
+    own.text = text;
+    *out = NULL;
+    dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &own, diags);
+    return status == DX_OK ? dx_apis_create(out, definition, keep, diags) : status;
+}
+
 void dx_apis_forget_definition(dx_apis *apis) {
-    dx_definition_destroy(apis->definition);
+    if (apis->owned) dx_definition_destroy(apis->owned);
+    apis->owned = NULL;
     apis->definition = NULL;
 }
 
@@ -448,7 +483,7 @@ dx_apis *dx_apis_hold(dx_apis *apis) {
 void dx_apis_release(dx_apis *apis) {
     if (!apis || atomic_fetch_sub_explicit(&apis->holders, 1, memory_order_acq_rel) != 1) return;
     if (apis->gone) apis->gone(apis->gone_ctx, apis);
-    dx_definition *definition = apis->definition;
+    dx_definition *definition = apis->owned;
     dx_map_deinit(&apis->names);
     dx_arena_destroy(apis->arena); // the struct lies in it
     if (definition) dx_definition_destroy(definition);
@@ -464,4 +499,11 @@ const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest)
     const dx_api *found = dx_map_get(&apis->apis, name);
     if (nearest) *nearest = found ? (dx_slice){0} : dx_map_nearest(&apis->apis, name);
     return found;
+}
+
+dx_slice dx_endpoint_pointer(const dx_endpoint *endpoint, dx_arena *arena) {
+    dx_slice at = endpoint->api->pointer;
+    if (endpoint->open) return at;
+    at = dx_json_pointer_join(arena, at, DX_SLICE("endpoints"));
+    return dx_json_pointer_join(arena, dx_json_pointer_join(arena, at, endpoint->version), endpoint->name);
 }

@@ -82,8 +82,10 @@ struct dx_api {
 
 typedef struct dx_apis {
     atomic_size_t holders;
+    uint16_t serial; // of a client's snapshots: no two that are near each other have the same
     dx_arena *arena;
-    dx_definition *definition; // owned; NULL: it was not to be kept
+    const dx_definition *definition; // NULL: forgotten
+    dx_definition *owned;            // the same; NULL: it is the caller's
     dx_settings_maker *maker;
     dx_schema_set *schemas; // of parameters and models
     dx_map models;          // name → dx_schema
@@ -95,13 +97,21 @@ typedef struct dx_apis {
 
 #define DX_APIS_ARENA_CAP ((size_t)1 << 30)
 
-// Reads the sections `apis` and `models` of a definition, which it takes over (also on failure): `keep` has it live on for those who show
-// where things come from; else what is needed of it is copied, and it goes. Findings are located: DX_INVALID. One holder. `definition` was
-// loaded with both sections.
+// Reads the sections `apis` and `models` of a definition, which it takes over (also on failure). What is needed of it is copied, so that it
+// can be forgotten once nothing more is to be said of it; with `keep` nothing is, and it must stay: for those who show where things come
+// from. Findings are located: DX_INVALID. One holder. `definition` was loaded with both sections.
 dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) DX_MUST_USE;
-void dx_apis_forget_definition(dx_apis *apis); // once nothing more is to be said of it; not of one made with `keep`
+// The same, kept, of a definition that stays the caller's and outlives it.
+dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+// The same of the file `path`, or of `text` when that is not empty, with all that is not for callers passed over. Of `options` (NULL: none)
+// the variables count. DX_INVALID and the like, with findings.
+dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep,
+                       dx_diags *diags) DX_MUST_USE;
+void dx_apis_forget_definition(dx_apis *apis); // not of one made with `keep`
 dx_apis *dx_apis_hold(dx_apis *apis);          // any thread
 void dx_apis_release(dx_apis *apis);           // takes NULL
+// Where it stands in the definition, "/apis/github/endpoints/v1/get_user"; of a plain request the API's place. In the arena.
+dx_slice dx_endpoint_pointer(const dx_endpoint *endpoint, dx_arena *arena);
 // The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest);
 const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest);

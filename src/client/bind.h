@@ -11,7 +11,10 @@ typedef struct dx_asked {
     const dx_endpoint *endpoint;
     const dx_settings *settings;
     dx_slice method, path; // of a plain request; else empty
-    const dx_arg *args;    // NULL: none
+    // Path and query, as they are, instead of the endpoint's: the next page of a list, as the server said. Of the parameters those in path
+    // and query are left out, but for secret ones that the query does not have. Empty: as the endpoint says.
+    dx_slice target;
+    const dx_arg *args; // NULL: none
     const dx_call_options *options;
 } dx_asked;
 

@@ -21,7 +21,7 @@ void dx_call_hold(dx_call *call) {
 void dx_call_release(dx_call *call) {
     if (!call || atomic_fetch_sub_explicit(&call->holders, 1, memory_order_acq_rel) != 1) return;
     dx_response_forget(&call->response);
-    dx_apis_release(call->apis); // of one that never began
+    dx_apis_release(call->apis); // of one that was never begun
     dx_pool_give(call->pool, call->arena);
 }
 
@@ -159,6 +159,7 @@ static void unlink_call(dx_call *call) {
     *call->link = call->next;
     if (call->next) call->next->link = call->link;
     dx_timer_stop(call->engine->loop, &call->deadline);
+    dx_timer_stop(call->engine->loop, &call->in_queue);
     dx_alarm_deinit(&call->alarm);
 }
 
@@ -223,6 +224,7 @@ void dx_call_keep_alive(dx_call *call) {
 static void end(dx_call *call) {
     dx_exchange *x = &call->x;
     dx_engine *engine = call->engine;
+    if (call->ended) *call->ended = true;
     unlink_call(call);
     if (call->keeps_alive && --engine->keep_alive == 0) dx_loop_keep_alive(engine->loop, false);
     dx_exchange_enter(x, x->phase, dx_clock_monotonic());
@@ -331,6 +333,21 @@ static void stop_sending(dx_exchange *x) {
     dx_admission_cancel(&call->engine->admission, &call->transfer);
 }
 
+static void on_queue_timeout(dx_timer *timer) {
+    dx_call *call = DX_CONTAINER_OF(timer, dx_call, in_queue);
+    if (!dx_admission_waits(&call->transfer)) return;
+    dx_admission_cancel(&call->engine->admission, &call->transfer);
+    call->x.stop = NULL;
+    (void)dx_exchange_fail_out(&call->x, DX_ERROR_QUEUE_FULL, "it waited longer than pool.queue_timeout for a connection");
+    dx_exchange_resume(&call->x, DX_ANSWER);
+}
+
+static void wait_in_queue(dx_call *call) {
+    if (!dx_admission_waits(&call->transfer) || !call->settings->wire.queue_timeout) return;
+    call->in_queue.fire = on_queue_timeout;
+    dx_timer_start(call->engine->loop, &call->in_queue, call->settings->wire.queue_timeout);
+}
+
 dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_call *call = dx_call_of(x);
@@ -352,6 +369,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
+    wait_in_queue(call);
     dx_hedging_begin(call);
     return DX_WAIT;
 }
@@ -405,13 +423,17 @@ void dx_call_begin(dx_call *call) {
     call->link = &call->engine->calls;
     if (call->next) call->next->link = &call->next;
     call->engine->calls = call;
-    set_deadline(call);
     bool closing = atomic_load(&call->client->closing);
     if (closing || atomic_load(&call->cancel_asked)) {
         (void)dx_exchange_fail_out(x, closing ? DX_ERROR_CLOSED : DX_ERROR_CANCELLED, NULL);
         return on_finished(x);
     }
+    bool ended = false;
+    call->ended = &ended;
     dx_chain_run_with(x, &call->settings->chain);
+    if (ended) return; // what a cache has needs no timer
+    call->ended = NULL;
+    set_deadline(call);
 }
 
 static void stop_asked(dx_task *task) {

@@ -42,6 +42,7 @@ struct dx_call {
     bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
     bool synchronous; // `over` ends a wait on this thread
     bool over;
+    bool *ended;      // set when it ends while it begins; NULL: it does not begin just now
     bool keeps_alive; // a borrowed loop
     bool internal;    // of the client's own (tokens, warming, health): not counted, no callback of the user's
     dx_call_done done;
@@ -50,6 +51,7 @@ struct dx_call {
     dx_call *next, **link; // among the engine's
     dx_timer deadline;     // coarse, for long ones
     dx_alarm alarm;        // for short ones
+    dx_timer in_queue;     // pool.queue_timeout
     dx_task start, stop, go_on;
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot

@@ -4,8 +4,10 @@
 #include "client/client.h"
 
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/warming.h"
 #include "loop/embed.h"
 
 // --- snapshots ---------------------------------------------------------------------------------------------------------------------
@@ -39,7 +41,7 @@ static dx_status start_engine(dx_client *client, unsigned index) {
 }
 
 // The engine of the next asynchronous call; threads begin with the first. NULL: none could be made.
-static dx_engine *pick_engine(dx_client *client) {
+dx_engine *dx_client_engine(dx_client *client) {
     if (client->options.loop) return client->engines[0];
     unsigned index = atomic_fetch_add_explicit(&client->next_engine, 1, memory_order_relaxed) % client->engine_count;
     pthread_mutex_lock(&client->lock);
@@ -58,7 +60,7 @@ static void note_lent(dx_client *client, dx_engine *engine) {
     client->lent = engine;
 }
 
-static dx_engine *lend(dx_client *client) {
+dx_engine *dx_client_lend(dx_client *client) {
     pthread_mutex_lock(&client->lock);
     dx_engine *engine = client->resting;
     if (engine) {
@@ -73,7 +75,7 @@ static dx_engine *lend(dx_client *client) {
     return engine;
 }
 
-static void give_back(dx_client *client, dx_engine *engine) {
+void dx_client_give_back(dx_client *client, dx_engine *engine) {
     pthread_mutex_lock(&client->lock);
     engine->next = client->resting;
     client->resting = engine;
@@ -147,11 +149,6 @@ static dx_call_options whole_options(const dx_call_options *given) {
     return options;
 }
 
-typedef struct question {
-    dx_slice name; // of an endpoint; empty: a plain request
-    dx_slice api, method, path;
-} question;
-
 // Until leave_client the client is not destroyed; false: it is being closed.
 static bool enter_client(dx_client *client) {
     (void)atomic_fetch_add(&client->starting, 1);
@@ -172,13 +169,14 @@ static dx_error_code refuse_closed(dx_error *error) {
     return DX_ERROR_CLOSED;
 }
 
-static dx_error_code make_call(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *given,
-                               dx_error *error) {
+dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args, const dx_call_options *given,
+                                  dx_error *error) {
     dx_call_options options = whole_options(given);
-    dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path};
+    dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path, .target = q->target};
     dx_slice near;
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
+    if (atomic_load_explicit(&client->closing, memory_order_relaxed)) return refuse_closed(error);
     dx_apis *apis = dx_client_apis(client);
     dx_error_code code = DX_ERROR_NONE;
     if (q->name.size) {
@@ -194,8 +192,8 @@ static dx_error_code make_call(dx_call **out, dx_client *client, const question 
     return code;
 }
 
-static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
-    dx_engine *engine = lend(client);
+dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
+    dx_engine *engine = dx_client_lend(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -209,7 +207,8 @@ static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx
     call->transfer.flushed = false;
     if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
-    give_back(client, engine);
+    dx_loop_settle(engine->loop); // what goes to a cache outside is sent
+    dx_client_give_back(client, engine);
     dx_error_code code = call->error.code;
     if (error) *error = call->error;
     if (call->has_response)
@@ -219,25 +218,25 @@ static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx
     return code;
 }
 
-static dx_error_code make_and_run(dx_response **out, dx_client *client, const question *q, const dx_arg *args,
+static dx_error_code make_and_run(dx_response **out, dx_client *client, const dx_question *q, const dx_arg *args,
                                   const dx_call_options *options, dx_error *error) {
     dx_call *call;
     *out = NULL;
-    dx_error_code code = enter_client(client) ? make_call(&call, client, q, args, options, error) : refuse_closed(error);
-    if (!code) code = run(out, client, call, error);
+    dx_error_code code = enter_client(client) ? dx_client_make_call(&call, client, q, args, options, error) : refuse_closed(error);
+    if (!code) code = dx_client_run_call(out, client, call, error);
     leave_client(client);
     return code;
 }
 
 dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                              dx_error *error) {
-    question q = {.name = dx_slice_str(name)};
+    dx_question q = {.name = dx_slice_str(name)};
     return make_and_run(out, client, &q, args, options, error);
 }
 
 dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path,
                                 const dx_arg *args, const dx_call_options *options, dx_error *error) {
-    question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
+    dx_question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     return make_and_run(out, client, &q, args, options, error);
 }
 
@@ -246,8 +245,8 @@ static void begin_task(dx_task *task) {
     dx_call_begin(call);
 }
 
-static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error) {
-    dx_engine *engine = pick_engine(client);
+dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error) {
+    dx_engine *engine = dx_client_engine(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -264,35 +263,38 @@ static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_c
     return DX_ERROR_NONE;
 }
 
-void dx_client_start_own(dx_client *client, dx_call *call) {
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx) {
     dx_call *started;
     call->internal = true;
+    dx_error_code code = DX_ERROR_CLOSED;
     if (!enter_client(client))
         dx_call_release(call);
-    else if (start(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE)
-        dx_call_release(started);
+    else
+        code = dx_client_start_call(&started, client, call, done, ctx, NULL);
+    if (code == DX_ERROR_NONE) dx_call_release(started);
     leave_client(client);
+    return code;
 }
 
-static dx_error_code make_and_start(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *options,
-                                    dx_call_done done, void *context, dx_error *error) {
+static dx_error_code make_and_start(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args,
+                                    const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
     dx_call *call;
     *out = NULL;
-    dx_error_code code = enter_client(client) ? make_call(&call, client, q, args, options, error) : refuse_closed(error);
-    if (!code) code = start(out, client, call, done, context, error);
+    dx_error_code code = enter_client(client) ? dx_client_make_call(&call, client, q, args, options, error) : refuse_closed(error);
+    if (!code) code = dx_client_start_call(out, client, call, done, context, error);
     leave_client(client);
     return code;
 }
 
 dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                             dx_call_done done, void *context, dx_error *error) {
-    question q = {.name = dx_slice_str(name)};
+    dx_question q = {.name = dx_slice_str(name)};
     return make_and_start(out, client, &q, args, options, done, context, error);
 }
 
 dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path,
                                     const dx_arg *args, const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
-    question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
+    dx_question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     return make_and_start(out, client, &q, args, options, done, context, error);
 }
 
@@ -305,6 +307,7 @@ typedef struct closing {
 
 static void end_calls(dx_engine *engine) {
     while (engine->calls) dx_call_stop(engine->calls, DX_ERROR_CLOSED, NULL);
+    dx_limiter_end_turns(engine);
 }
 
 static void close_engine(dx_task *task) {
@@ -369,9 +372,11 @@ static void destroy_engine(dx_engine *engine) {
 void dx_client_close(dx_client *client) {
     if (!client) return;
     atomic_store(&client->closing, true);
+    dx_warming_stop(client);
     end_starting(client);
     for (unsigned i = 0; i < client->engine_count; i++)
         if (client->engines[i]) end_engine(client->engines[i]);
+    dx_token_set_close(client->tokens);
     for (unsigned i = 0; i < client->engine_count; i++) // all of them have ended: none has anything for another any more
         if (client->engines[i]) destroy_engine(client->engines[i]);
     while (client->resting) {
@@ -382,5 +387,8 @@ void dx_client_close(dx_client *client) {
     dx_driver_leave(client);
     dx_apis_release(client->apis);
     dx_upstreams_deinit(&client->upstreams);
+    dx_customs_close(client->customs);
+    dx_token_set_release(client->tokens);
+    dx_custom_auths_deinit(client);
     unhold(client);
 }

@@ -5,14 +5,17 @@
 #include "client/call.h"
 #include "client/pool.h"
 #include "client/redis_links.h"
+#include "client/token.h"
 #include "client/upstream.h"
 #include "duplex/loop.h"
 
 #define DX_CLIENT_THREADS_CAP 64
 
 struct dx_client {
-    pthread_mutex_t lock; // of everything here that changes
-    dx_apis *apis;        // as they are now
+    pthread_mutex_t lock;  // of everything here that changes
+    dx_apis *apis;         // as they are now
+    uint16_t serial;       // of the last one
+    bool keeps_definition; // for those who show where things come from
     dx_upstreams upstreams;
     dx_transport_use use;
     dx_client_options options;
@@ -27,7 +30,11 @@ struct dx_client {
     atomic_bool closing;
     dx_pool *pool;
     dx_redis_links redis;
-    dx_loop_driver driver; // with options.loop
+    dx_token_set *tokens;          // of all its auth objects
+    struct dx_custom_auth *custom; // auth handlers of the program's own, by name; under the lock
+    struct dx_customs *customs;    // caches of the program's own
+    struct dx_warming *warming;    // of the present APIs; NULL: nothing is kept warm
+    dx_loop_driver driver;         // with options.loop
     dx_loop *driven;
 };
 
@@ -37,6 +44,28 @@ dx_apis *dx_client_apis(dx_client *client);
 // Whether `layer` is an object of settings as the schema has them.
 dx_status dx_client_check_layer(dx_client *client, dx_arena *arena, yyjson_val *layer, dx_diags *diags) DX_MUST_USE;
 
+// An engine for an asynchronous call, or to post to; NULL: none could be made. Lives until the client is closed.
+dx_engine *dx_client_engine(dx_client *client);
+
+// What is called: an endpoint by name, or a path of an API by a method.
+typedef struct dx_question {
+    dx_slice name;   // of an endpoint; empty: a plain request
+    dx_slice target; // with a name: path and query as they are, instead of the endpoint's (dx_asked.target)
+    dx_slice api, method, path;
+} dx_question;
+// Calling in two steps, for those that look at the call between them. A made call is held once, for the caller. To run it takes the hold;
+// to start it sets `*out` to it before anything can be told, and lets go of it on failure.
+dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args, const dx_call_options *given,
+                                  dx_error *error) DX_MUST_USE;
+dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) DX_MUST_USE;
+dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context,
+                                   dx_error *error) DX_MUST_USE;
+// As dx_client_open, and the snapshot keeps its definition: for those who show where things come from.
+dx_error_code dx_client_open_keeping(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) DX_MUST_USE;
+// Says what is wrong with the section `apis` of a definition that somebody else loaded, with it and with `models`: all that opening a
+// client would find. Nothing is connected to.
+dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+
 // --- chain.c: the filters of settings, in the order that docs/client/overview.md tells.
 dx_status dx_client_build_chain(dx_client *client, const dx_endpoint *endpoint, dx_settings *settings, dx_arena *arena,
                                 dx_diags *diags) DX_MUST_USE;
@@ -44,17 +73,31 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
 
 // --- refetch.c: sends what a stale answer was given for once more, behind the caller's back (dx_cache_conf.revalidate).
 void dx_client_fetch_again(void *ctx, dx_exchange *x);
-// --- client.c: starts a call that is made, on an engine with a thread; lets go of the caller's hold.
-void dx_client_start_own(dx_client *client, dx_call *call);
+// --- client.c: starts a call of the client's own that is made, on an engine with a thread; lets go of the caller's hold. `done` may be
+// NULL; it is not called when this fails.
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx);
+// The engine of the next asynchronous work, with a thread or on the caller's loop; NULL: none could be made. Any thread.
+dx_engine *dx_client_engine(dx_client *client);
+// An engine for this thread to wait on, as synchronous calls do; NULL: there is no memory. To be given back.
+dx_engine *dx_client_lend(dx_client *client);
+void dx_client_give_back(dx_client *client, dx_engine *engine);
+
+// --- public_limit.c: on the engine's thread, when the client closes
+void dx_limiter_end_turns(dx_engine *engine);
 
 // --- judge.c: what an answer means, once it is here
 void dx_client_judge_answer(dx_call *call); // held against its model: error and code
 void dx_client_judge_retry(dx_call *call);  // error.retryable, error.retry_after_ms
 // --- count.c
 void dx_client_count(dx_call *call);
+// --- auth_custom.c
+void dx_custom_auths_deinit(dx_client *client);
 // --- client.c
 void dx_client_tell_over(dx_client *client, dx_call *call);
 // --- response.c
 void dx_response_forget(dx_response *response); // what it parsed
+// The body as JSON, parsed once; NULL: it is none, or there is no memory. Lives as long as the response. Any thread.
+yyjson_val *dx_response_root(const dx_response *response);
+extern const yyjson_alc dx_response_heap; // for yyjson's own functions: base/memory.h
 
 #endif

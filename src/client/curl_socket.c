@@ -84,5 +84,9 @@ curl_socket_t dx_curl_open_socket(void *ctx, curlsocktype purpose, struct curl_s
         t->refused = DX_ERROR_BLOCKED;
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    // Watched from here on: without memory for it, libcurl would have a socket that nobody tells it of.
+    if (fd < 0 || dx_curl_descriptor(handle->curl, fd)) return fd;
+    (void)close(fd);
+    return CURL_SOCKET_BAD;
 }

@@ -14,7 +14,8 @@ struct dx_engine {
     dx_transport_use use;
     void *transport;
     dx_admission admission;
-    struct dx_call *calls; // under way
+    struct dx_call *calls;         // under way
+    struct dx_limiter_turn *turns; // of the program's own limiters (client/public_limit.c)
     struct dx_client *client;
     dx_engine *next;  // among those at rest
     pthread_t thread; // of an engine with a thread of its own

@@ -1,6 +1,7 @@
 // What an answer means: whether it obeys its model, and whether sending the request again may help.
 #include "client/client.h"
 #include "client/fail.h"
+#include "policy/cache_filter.h"
 
 // What the error says of trying again is what the retry filter goes by.
 void dx_client_judge_retry(dx_call *call) {
@@ -34,13 +35,22 @@ static dx_error_code check_body(dx_call *call, dx_diags *found) {
     return DX_ERROR_NONE;
 }
 
+// What an entry of a cache that was found to obey is marked with: this snapshot's endpoint, whose model it is.
+static uint64_t mark_of(const dx_call *call) {
+    enum { POINTER_BITS = 48 };
+    return ((uint64_t)call->apis->serial << POINTER_BITS) ^ (uint64_t)(uintptr_t)call->endpoint;
+}
+
 void dx_client_judge_answer(dx_call *call) {
     dx_diags found;
     int status = call->response.status;
     if (!call->endpoint->response_model.size || !call->settings->validate_response) return;
     if (status < 200 || status > 299 || status == 204 || status == 205 || call->bound.method == DX_HEAD) return;
+    dx_cache_entry *entry = dx_cache_filter_entry(&call->x);
+    if (entry && atomic_load_explicit(&entry->known, memory_order_relaxed) == mark_of(call)) return;
     dx_diags_init(&found, call->arena);
     dx_error_code code = check_body(call, &found);
+    if (code == DX_ERROR_NONE && entry) atomic_store_explicit(&entry->known, mark_of(call), memory_order_relaxed);
     if (code == DX_ERROR_NONE) return;
     if (found.first)
         (void)dx_fail_diags(&call->error, code, &found);

@@ -1,9 +1,11 @@
 // Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
 #include "client/transport.h"
+#include "client/warming.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -12,18 +14,34 @@ static const char *look_up(void *ctx, const char *name) {
     return options->variable(options->variable_context, name);
 }
 
-// Reads a definition for a client: from `path`, or from `text` when it is not empty.
-static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_client_options *client, dx_diags *findings) {
-    static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
-    const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
-    dx_definition *definition;
-    dx_definition_options options = {.others = others, .bare = "apis", .text = text};
-    if (client->variable) {
+static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_client *client, dx_diags *findings) {
+    dx_definition_options options = {0};
+    if (client->options.variable) {
         options.variable = look_up;
-        options.ctx = (void *)(uintptr_t)client;
+        options.ctx = &client->options;
     }
-    dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &options, findings);
-    return status == DX_OK ? dx_apis_create(out, definition, false, findings) : status;
+    return dx_apis_load(out, path, text, &options, client->keeps_definition, findings);
+}
+
+// Endpoints that share settings find the same.
+static bool is_repeated(const dx_diags *found, const dx_diag *diag) {
+    const dx_diag *other = found->first;
+    while (other != diag && !(dx_slice_equal(other->pointer, diag->pointer) && dx_slice_equal(other->message, diag->message)))
+        other = other->next;
+    return other != diag;
+}
+
+// What stands between a caller and the network; findings get their lines.
+static dx_status build_chains(dx_client *client, dx_diags *findings) {
+    dx_diags found;
+    dx_diags_init(&found, findings->arena);
+    dx_status status = dx_client_build_chains(client, client->apis, &found);
+    for (const dx_diag *diag = found.first; diag; diag = diag->next) {
+        if (is_repeated(&found, diag)) continue;
+        dx_diag *told = dx_definition_complain(client->apis->definition, findings, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
+        dx_diag_suggest(findings, told, diag->suggestion);
+    }
+    return status;
 }
 
 static dx_error_code read_apis(dx_client *client, const char *path, dx_slice text, dx_error *error) {
@@ -31,9 +49,10 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags findings;
     if (!arena) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     dx_diags_init(&findings, arena);
-    dx_status status = load(&client->apis, path, text, &client->options, &findings);
-    if (status == DX_OK) status = dx_client_build_chains(client, client->apis, &findings);
-    if (status == DX_OK) dx_apis_forget_definition(client->apis);
+    dx_status status = load(&client->apis, path, text, client, &findings);
+    if (status == DX_OK) status = build_chains(client, &findings);
+    if (status == DX_OK) client->apis->serial = ++client->serial;
+    if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(client->apis);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     if (status != DX_OK && status != DX_NO_MEMORY) code = dx_fail_diags(error, DX_ERROR_CONFIG, &findings);
@@ -57,7 +76,12 @@ static dx_client *make(void) {
     dx_client *client = dx_memory_zalloc(1, sizeof *client);
     if (!client) return NULL;
     client->pool = dx_pool_create();
-    if (!client->pool) {
+    client->customs = client->pool ? dx_customs_create() : NULL;
+    client->tokens = dx_token_set_create(client);
+    if (!client->customs || !client->tokens) {
+        dx_pool_release(client->pool);
+        if (client->customs) dx_customs_close(client->customs);
+        dx_token_set_release(client->tokens);
         dx_memory_free(client);
         return NULL;
     }
@@ -70,14 +94,17 @@ static dx_client *make(void) {
     return client;
 }
 
-static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, const dx_client_options *options, dx_error *error) {
+static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, bool keep, const dx_client_options *options,
+                                 dx_error *error) {
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
     dx_client *client = make();
     if (!client) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
     dx_error_code code = take_options(client, options, error);
+    client->keeps_definition = keep;
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
+    if (!code) code = dx_warming_start(client, error);
     if (code) {
         dx_client_close(client);
         return code;
@@ -87,9 +114,24 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
 }
 
 dx_error_code dx_client_open(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
-    return open_client(out, path, (dx_slice){0}, options, error);
+    return open_client(out, path, (dx_slice){0}, false, options, error);
+}
+
+dx_error_code dx_client_open_keeping(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
+    return open_client(out, path, (dx_slice){0}, true, options, error);
 }
 
 dx_error_code dx_client_open_text(dx_client **out, const char *json, size_t size, const dx_client_options *options, dx_error *error) {
-    return open_client(out, "definition", dx_slice_of(json, size), options, error);
+    return open_client(out, "definition", dx_slice_of(json, size), false, options, error);
+}
+
+dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) {
+    dx_error error;
+    dx_client *client = make();
+    if (!client) return DX_NO_MEMORY;
+    dx_status status = take_options(client, NULL, &error) ? DX_INTERNAL : DX_OK;
+    if (status == DX_OK) status = dx_apis_read(&client->apis, definition, diags);
+    if (status == DX_OK) status = build_chains(client, diags);
+    dx_client_close(client);
+    return status;
 }

@@ -31,16 +31,17 @@ static void heap_free(void *ctx, void *piece) {
     dx_memory_free(piece);
 }
 
-static const yyjson_alc heap = {heap_malloc, heap_realloc, heap_free, NULL};
+const yyjson_alc dx_response_heap = {heap_malloc, heap_realloc, heap_free, NULL};
 
-static yyjson_val *root_of(const dx_response *response) {
+yyjson_val *dx_response_root(const dx_response *response) {
     dx_response *self = (dx_response *)(uintptr_t)response;
     dx_parsed *parsed = atomic_load_explicit(&self->parsed, memory_order_acquire);
     if (parsed) return yyjson_doc_get_root(parsed->doc);
     parsed = dx_memory_zalloc(1, sizeof *parsed);
     if (!parsed) return NULL;
     if (response->body.size)
-        parsed->doc = yyjson_read_opts((char *)(uintptr_t)response->body.data, response->body.size, YYJSON_READ_BIGNUM_AS_RAW, &heap, NULL);
+        parsed->doc = yyjson_read_opts((char *)(uintptr_t)response->body.data, response->body.size, YYJSON_READ_BIGNUM_AS_RAW,
+                                       &dx_response_heap, NULL);
     dx_parsed *first = NULL;
     if (!atomic_compare_exchange_strong_explicit(&self->parsed, &first, parsed, memory_order_acq_rel, memory_order_acquire)) {
         parsed_destroy(parsed);
@@ -96,11 +97,11 @@ const char *dx_response_body(const dx_response *response, size_t *size) {
 }
 
 bool dx_response_is_json(const dx_response *response) {
-    return root_of(response) != NULL;
+    return dx_response_root(response) != NULL;
 }
 
 static yyjson_val *at(const dx_response *response, const char *pointer) {
-    yyjson_val *root = root_of(response);
+    yyjson_val *root = dx_response_root(response);
     return root ? dx_json_at(root, dx_slice_str(pointer)) : NULL;
 }
 
@@ -142,7 +143,7 @@ size_t dx_response_count(const dx_response *response, const char *pointer) {
 char *dx_response_json(const dx_response *response, const char *pointer, size_t *size) {
     yyjson_val *value = at(response, pointer);
     size_t written = 0;
-    char *text = value ? yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &heap, &written, NULL) : NULL;
+    char *text = value ? yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &dx_response_heap, &written, NULL) : NULL;
     if (size) *size = written;
     return text;
 }

@@ -131,7 +131,7 @@ static dx_status read_list(const dx_slice **out, size_t *count, dx_arena *arena,
     return DX_OK;
 }
 
-static uint64_t next_serial(void) {
+uint64_t dx_wire_serial(void) {
     static atomic_uint_least64_t last; // only has to differ: no state that anybody could see
     return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 }
@@ -161,7 +161,7 @@ static bool same_wire(const dx_wire_settings *a, const dx_wire_settings *b) {
 static dx_status read_wire(dx_wire_settings *wire, dx_arena *arena, yyjson_val *tree) {
     yyjson_val *pool = yyjson_obj_get(tree, "pool"), *guard = yyjson_obj_get(tree, "guard"), *own = part(tree, "client_certificate");
     dx_slice version = dx_json_member_slice(tree, "http_version");
-    *wire = (dx_wire_settings){.serial = next_serial(),
+    *wire = (dx_wire_settings){.serial = dx_wire_serial(),
                                .connect_timeout = seconds(tree, "connect_timeout"),
                                .idle_timeout = seconds(tree, "idle_timeout"),
                                .max_idle = seconds(pool, "max_idle"),

@@ -23,6 +23,8 @@ typedef struct dx_wire_settings {
     dx_nanos queue_timeout; // 0: none
 } dx_wire_settings;
 
+uint64_t dx_wire_serial(void); // a number that no settings have yet; any thread
+
 typedef struct dx_retry_settings {
     dx_retry_conf conf;
     dx_slice key_header; // of the Idempotency-Key to make; empty: none

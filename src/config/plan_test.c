@@ -13,7 +13,7 @@ static const dx_section section = {
     "thing",
     "{\"type\":\"object\",\"properties\":{\"size\":{\"type\":\"integer\",\"default\":7},\"names\":{\"type\":\"array\"},"
     "\"parts\":{\"type\":\"array\"},\"token\":{\"type\":\"string\"},\"inner\":{\"type\":\"object\"},\"free\":{\"type\":\"string\"}}}",
-    false};
+    false, NULL};
 static const dx_section *const sections[] = {&section};
 static const dx_plan_rule rules[] = {{"/thing/size", DX_PLAN_CHANGED, DX_PLAN_PROCESS, true, "it is large"},
                                      {"/thing/inner/*/deep", DX_PLAN_ANY, DX_PLAN_TABLES, false, NULL},

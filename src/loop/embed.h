@@ -37,5 +37,8 @@ void dx_loop_wait(dx_loop *loop, dx_nanos at_most);
 // Turns until `*done`, which a callback on this thread sets, but no longer than `at_most`: for an answer that a thread must have. What
 // else there is to do at the end of the last turn is left for the next. Returns `*done`.
 bool dx_loop_wait_for(dx_loop *loop, const bool *done, dx_nanos at_most);
+// Runs what is posted and deferred, and what that posts and defers, a few rounds deep; looks at no descriptor and no timer. For a loop that
+// is laid aside, or about to go. Any kind of loop, between turns, on its thread.
+void dx_loop_settle(dx_loop *loop);
 
 #endif

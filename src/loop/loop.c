@@ -38,6 +38,15 @@ static void run_deferred(dx_loop *loop) {
     }
 }
 
+void dx_loop_settle(dx_loop *loop) {
+    enum { ROUNDS = 16 };
+    for (int i = 0; i < ROUNDS && dx_loop_has_left(loop); i++) {
+        run_tasks(loop);
+        run_deferred(loop);
+        if (loop->stale) dx_descriptors_tell(loop);
+    }
+}
+
 static void on_wake(uv_async_t *wake) {
     dx_loop *loop = DX_CONTAINER_OF(wake, dx_loop, wake);
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire)) uv_unref((uv_handle_t *)wake);

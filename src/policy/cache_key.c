@@ -75,10 +75,10 @@ dx_slice dx_cache_credential_of_call(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slic
                                      DX_SLICE_INIT("x-api-key")};
     uint8_t parts[3 * DX_SHA256_SIZE], digest[DX_SHA256_SIZE];
     bool mixed = false;
-    dx_sha256(digest, identity);
     for (uint32_t i = 0; i < request->count; i++) {
         const dx_field *field = &request->items[i];
         if (!is_one_of(field->name, USUAL, DX_COUNT_OF(USUAL)) && !is_one_of(field->name, names, count)) continue;
+        if (!mixed) dx_sha256(digest, identity);
         memcpy(parts, digest, sizeof digest);
         dx_sha256(parts + DX_SHA256_SIZE, field->name);
         dx_sha256(parts + 2 * DX_SHA256_SIZE, field->value);
@@ -89,8 +89,9 @@ dx_slice dx_cache_credential_of_call(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slic
         (void)put(out, identity);
         return dx_slice_of(out, identity.size);
     }
+    if (!mixed) dx_sha256(digest, identity);
     dx_hex_encode(out, digest, DX_CACHE_CREDENTIAL_SIZE / 2);
-    dx_secret_wipe(parts, sizeof parts);
+    if (mixed) dx_secret_wipe(parts, sizeof parts);
     return dx_slice_of(out, DX_CACHE_CREDENTIAL_SIZE);
 }
 

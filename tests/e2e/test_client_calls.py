@@ -154,14 +154,3 @@ def test_names_that_do_not_resolve_and_ports_where_nobody_listens_are_told_apart
 def test_numbers_stay_exact(shop):
     text = '{"name": "n", "price": 12345678901234567890}'
     assert json.loads(shop.get("/raw", api="shop", method="PUT", body=text).body)["size"] == len(text)
-
-
-def test_the_example_on_poll_calls_many_on_one_thread(app, tmp_path):
-    with Probe({"a": {"base_url": app.url}}) as client:
-        numbers = [client.get("/things", method="POST", args={"name": name}).json["id"] for name in ("x", "y")]
-    definition = tmp_path / "d.json"
-    definition.write_text(json.dumps({"github": {"base_url": app.url, "endpoints": {"v1": {"get_user": {"path": "/things/{username}"}}}}}))
-    program = pathlib.Path(BINARY).parent / "examples" / "client" / "poll"
-    done = subprocess.run([program, definition, *map(str, numbers), "999"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and sorted(done.stdout.split("\n")) == ["", *sorted(f"{n} has the number {n}" for n in numbers)]
-    assert "999: github.v1.get_user: the server answered 404" in done.stderr
