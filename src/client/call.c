@@ -159,7 +159,6 @@ static void unlink_call(dx_call *call) {
     *call->link = call->next;
     if (call->next) call->next->link = call->link;
     dx_timer_stop(call->engine->loop, &call->deadline);
-    dx_timer_stop(call->engine->loop, &call->in_queue);
     dx_alarm_deinit(&call->alarm);
 }
 
@@ -333,21 +332,6 @@ static void stop_sending(dx_exchange *x) {
     dx_admission_cancel(&call->engine->admission, &call->transfer);
 }
 
-static void on_queue_timeout(dx_timer *timer) {
-    dx_call *call = DX_CONTAINER_OF(timer, dx_call, in_queue);
-    if (!dx_admission_waits(&call->transfer)) return;
-    dx_admission_cancel(&call->engine->admission, &call->transfer);
-    call->x.stop = NULL;
-    (void)dx_exchange_fail_out(&call->x, DX_ERROR_QUEUE_FULL, "it waited longer than pool.queue_timeout for a connection");
-    dx_exchange_resume(&call->x, DX_ANSWER);
-}
-
-static void wait_in_queue(dx_call *call) {
-    if (!dx_admission_waits(&call->transfer) || !call->settings->wire.queue_timeout) return;
-    call->in_queue.fire = on_queue_timeout;
-    dx_timer_start(call->engine->loop, &call->in_queue, call->settings->wire.queue_timeout);
-}
-
 dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_call *call = dx_call_of(x);
@@ -369,7 +353,6 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
-    wait_in_queue(call);
     dx_hedging_begin(call);
     return DX_WAIT;
 }

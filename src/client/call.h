@@ -51,7 +51,6 @@ struct dx_call {
     dx_call *next, **link; // among the engine's
     dx_timer deadline;     // coarse, for long ones
     dx_alarm alarm;        // for short ones
-    dx_timer in_queue;     // pool.queue_timeout
     dx_task start, stop, go_on;
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
