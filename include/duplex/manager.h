@@ -51,7 +51,7 @@ typedef struct dx_health_report {
     char reason[160];   /* for a person; no secret is in it */
 } dx_health_report;
 #define DX_HEALTH_REPORT_INIT                                                                                                              \
-    { sizeof(dx_health_report) }
+    { sizeof(dx_health_report), DX_HEALTH_UNKNOWN, 0, 0, 1, 0, false, false, 0, 0, "" }
 
 /* As things are known to be, without asking the API. DX_ERROR_UNKNOWN_NAME. */
 DX_API DX_NODISCARD dx_error_code dx_client_health(dx_client *client, const char *api, dx_health_report *out, dx_error *error);

@@ -48,7 +48,10 @@ typedef struct dx_metrics {
     uint32_t limit_waiting; /* now */
 } dx_metrics;
 #define DX_METRICS_INIT                                                                                                                    \
-    { sizeof(dx_metrics) }
+    {                                                                                                                                      \
+        sizeof(dx_metrics), 0, 0, 0, 0, 0, 1, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, 0, DX_BREAKER_IS_NONE, 0, 0, -1, 0, 0,  \
+            0, 0                                                                                                                           \
+    }
 
 /* Of an API, or (`endpoint` not NULL: "get_user" of the default version, or "v1.get_user") of one of its endpoints; "request" is what
  * plain requests count under. DX_ERROR_UNKNOWN_NAME, DX_ERROR_NO_MEMORY. */

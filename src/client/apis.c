@@ -53,25 +53,27 @@ static dx_status make_own_settings(reading *r, const dx_settings **out, const dx
 
 // --- schemas ---------------------------------------------------------------------------------------------------------------------
 
+static dx_status build_models(reading *r) {
+    dx_apis *apis = r->apis;
+    dx_diags found;
+    dx_diags_init(&found, apis->arena);
+    apis->models = dx_models_create(apis->arena, true);
+    if (!apis->models) return DX_NO_MEMORY;
+    dx_status status = dx_models_add_definition(apis->models, dx_definition_root(apis->definition));
+    if (status == DX_OK) status = dx_models_build(apis->models, &found);
+    tell(r, &found);
+    return status == DX_INVALID ? DX_OK : status; // it was told
+}
+
 static dx_status add_models(reading *r) {
     dx_apis *apis = r->apis;
-    yyjson_val *models = dx_definition_section(apis->definition, "models"), *key, *model;
-    size_t at, count;
     apis->schemas = dx_schema_set_create(apis->arena, true);
-    // The models' references count from the whole definition: "#/models/Name".
+    // References of parameters' schemas count from the whole definition: "#/models/Name".
     dx_status status =
         apis->schemas ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, dx_definition_root(apis->definition)) : DX_NO_MEMORY;
     if (status != DX_OK) return status;
-    yyjson_obj_foreach(models, at, count, key, model) {
-        const dx_schema *schema = NULL;
-        dx_diags found;
-        dx_diags_init(&found, apis->arena);
-        dx_slice uri = dx_arena_printf(apis->arena, "#/models/%.*s", DX_SLICE_ARG(dx_json_slice(key)));
-        status = uri.data ? dx_schema_compile(&schema, apis->schemas, uri, &found) : DX_NO_MEMORY;
-        if (status == DX_NO_MEMORY) return status;
-        tell(r, &found);
-        if (schema && dx_map_put(&apis->models, dx_json_slice(key), (void *)(uintptr_t)schema) != DX_OK) return DX_NO_MEMORY;
-    }
+    if (!apis->base) return build_models(r);
+    apis->models = apis->base->models;
     return DX_OK;
 }
 
@@ -213,8 +215,8 @@ static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings,
             endpoint->response_list = true;
             name.size -= 2;
         }
-        if (name.size && !dx_map_get(&r->apis->models, name)) {
-            dx_slice near = dx_map_nearest(&r->apis->models, name);
+        if (name.size && !dx_models_has(r->apis->models, name)) {
+            dx_slice near = dx_models_nearest(r->apis->models, name);
             refuse(r, below(r, at, dx_slice_str(names[i])), "there is no model \"%.*s\"%s%.*s%s", DX_SLICE_ARG(name),
                    near.size ? "; did you mean \"" : "", DX_SLICE_ARG(near), near.size ? "\"?" : "");
         }
@@ -284,6 +286,47 @@ static dx_status read_endpoints(reading *r, dx_api *api, yyjson_val *settings) {
     return DX_OK;
 }
 
+// --- health ----------------------------------------------------------------------------------------------------------------------
+
+static double number(yyjson_val *object, const char *name, double otherwise) {
+    yyjson_val *value = yyjson_obj_get(object, name);
+    return yyjson_is_num(value) ? yyjson_get_num(value) : otherwise;
+}
+
+// "status" or "v1.status", of this API.
+static const dx_endpoint *find_endpoint(const dx_api *api, dx_slice name) {
+    const dx_endpoint *found = NULL;
+    for (size_t i = 0; i < api->endpoint_count && !found; i++) {
+        const dx_endpoint *endpoint = api->endpoints[i];
+        dx_slice full = dx_slice_from(endpoint->full, api->name.size + 1);
+        if (dx_slice_equal(full, name) || dx_slice_equal(endpoint->name, name)) found = endpoint;
+    }
+    return found;
+}
+
+static void read_health(reading *r, dx_api *api, yyjson_val *settings) {
+    yyjson_val *health = yyjson_obj_get(settings, "health");
+    dx_slice name = dx_json_member_slice(health, "endpoint"), at = below(r, api->pointer, DX_SLICE("health"));
+    dx_health_settings *out = &api->health_settings;
+    *out = (dx_health_settings){.interval = (dx_nanos)(number(health, "interval", 60) * (double)DX_SECOND),
+                                .window = (dx_nanos)(number(health, "window", 300) * (double)DX_SECOND),
+                                .slow = (dx_nanos)(number(health, "slow", 5) * (double)DX_SECOND),
+                                .degraded_below = number(health, "degraded_below", 0.95),
+                                .unhealthy_below = number(health, "unhealthy_below", 0.90),
+                                .min_calls = (uint64_t)number(health, "min_calls", 1)};
+    if (out->unhealthy_below > out->degraded_below) refuse(r, at, "unhealthy_below is over degraded_below");
+    if (!name.size) return;
+    out->endpoint = find_endpoint(api, name);
+    dx_slice place = below(r, at, DX_SLICE("endpoint"));
+    if (!out->endpoint) {
+        refuse(r, place, "there is no endpoint \"%.*s\" of this API", DX_SLICE_ARG(name));
+        return;
+    }
+    for (size_t i = 0; i < out->endpoint->param_count; i++)
+        if (out->endpoint->params[i].required && !out->endpoint->params[i].otherwise)
+            refuse(r, place, "the endpoint needs the parameter \"%.*s\"", DX_SLICE_ARG(out->endpoint->params[i].name));
+}
+
 // --- APIs ------------------------------------------------------------------------------------------------------------------------
 
 static dx_status read_url(reading *r, dx_api *api, dx_slice url) {
@@ -303,12 +346,14 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
     api->apis = r->apis;
     api->name = name;
     api->title = dx_json_member_slice(settings, "title");
-    api->health = yyjson_obj_get(settings, "health");
+    api->registered = r->apis->base != NULL;
+    api->since = dx_clock_utc() / 1000;
     api->pointer = below(r, DX_SLICE("/apis"), name);
     dx_status status = read_url(r, api, dx_json_member_slice(settings, "base_url"));
     if (status == DX_OK) status = make_own_settings(r, &api->settings, defaults, settings, api->pointer);
     if (status == DX_OK) status = read_endpoints(r, api, settings);
     if (status != DX_OK) return status;
+    read_health(r, api, settings);
     api->plain = (dx_endpoint){.api = api,
                                .settings = api->settings,
                                .name = DX_SLICE("request"),
@@ -323,35 +368,53 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
 
 static dx_status read_all(reading *r) {
     yyjson_val *section = dx_definition_section(r->apis->definition, "apis"), *key, *value;
-    const dx_settings *defaults = NULL;
+    dx_apis *apis = r->apis, *base = apis->base;
     size_t at, count;
-    dx_status status = dx_settings_maker_create(&r->apis->maker, r->apis->arena);
+    dx_status status = DX_OK;
+    if (base)
+        apis->maker = base->maker;
+    else
+        status = dx_settings_maker_create(&apis->maker, apis->arena);
     if (status == DX_OK) status = add_models(r);
-    if (status == DX_OK) status = make_settings(r, &defaults, NULL, yyjson_obj_get(section, "defaults"), DX_SLICE("/apis/defaults"));
+    if (status == DX_OK)
+        status = make_settings(r, &apis->defaults, base ? base->defaults : NULL, yyjson_obj_get(section, "defaults"),
+                               DX_SLICE("/apis/defaults"));
     if (status != DX_OK) return status;
     yyjson_obj_foreach(section, at, count, key, value) {
         if (dx_slice_equal(dx_json_slice(key), DX_SLICE("defaults"))) continue;
-        status = read_api(r, dx_json_slice(key), defaults, value);
+        status = read_api(r, dx_json_slice(key), apis->defaults, value);
         if (status != DX_OK) return status;
     }
     return r->refused ? DX_INVALID : DX_OK;
 }
 
-dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) {
-    *out = NULL;
+static dx_apis *make_apis(dx_apis *base) {
     dx_arena *arena = dx_arena_create(DX_APIS_ARENA_CAP);
     dx_apis *apis = arena ? DX_ARENA_NEW(arena, dx_apis) : NULL;
     if (!apis) {
         dx_arena_destroy(arena);
+        return NULL;
+    }
+    apis->arena = arena;
+    apis->base = base ? dx_apis_hold(base) : NULL;
+    atomic_init(&apis->holders, 1);
+    dx_map_init(&apis->names, arena);
+    dx_map_init(&apis->apis, arena);
+    return apis;
+}
+
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) {
+    return dx_apis_create_over(out, definition, NULL, diags);
+}
+
+dx_status dx_apis_create_over(dx_apis **out, dx_definition *definition, dx_apis *base, dx_diags *diags) {
+    *out = NULL;
+    dx_apis *apis = make_apis(base);
+    if (!apis) {
         dx_definition_destroy(definition);
         return DX_NO_MEMORY;
     }
-    apis->arena = arena;
     apis->definition = definition;
-    atomic_init(&apis->holders, 1);
-    dx_map_init(&apis->models, arena);
-    dx_map_init(&apis->names, arena);
-    dx_map_init(&apis->apis, arena);
     reading r = {.apis = apis, .diags = diags};
     dx_status status = read_all(&r);
     if (status != DX_OK) {
@@ -371,8 +434,75 @@ void dx_apis_release(dx_apis *apis) {
     if (!apis || atomic_fetch_sub_explicit(&apis->holders, 1, memory_order_acq_rel) != 1) return;
     if (apis->gone) apis->gone(apis->gone_ctx, apis);
     dx_definition *definition = apis->definition;
+    dx_apis *base = apis->base;
     dx_arena_destroy(apis->arena); // the struct lies in it
     dx_definition_destroy(definition);
+    dx_apis_release(base);
+}
+
+// --- composing -------------------------------------------------------------------------------------------------------------------
+
+typedef struct composing {
+    dx_apis *made;
+    dx_apis **held; // whom the APIs belong to
+    size_t held_count;
+} composing;
+
+static void let_go(void *ctx) {
+    dx_apis_release(ctx);
+}
+
+static dx_status hold_owner(composing *c, dx_apis *owner) {
+    for (size_t i = c->held_count; i-- > 0;)
+        if (c->held[i] == owner) return DX_OK;
+    c->held[c->held_count++] = owner;
+    return dx_arena_defer(c->made->arena, let_go, dx_apis_hold(owner));
+}
+
+static dx_status take_api(composing *c, const dx_api *api) {
+    dx_status status = hold_owner(c, api->apis);
+    if (status == DX_OK) status = dx_map_put(&c->made->apis, api->name, (void *)(uintptr_t)api);
+    return status;
+}
+
+// Names of endpoints of APIs that were taken from this snapshot.
+static dx_status take_names(composing *c, const dx_apis *from) {
+    dx_map_entry *entry;
+    for (size_t i = 0; (entry = dx_map_next(&from->names, &i));) {
+        const dx_endpoint *endpoint = entry->value;
+        if (dx_map_get(&c->made->apis, endpoint->api->name) != endpoint->api) continue;
+        dx_status status = dx_map_put(&c->made->names, entry->key, entry->value);
+        if (status != DX_OK) return status;
+    }
+    return DX_OK;
+}
+
+static dx_status take_all(composing *c, const dx_apis *from, dx_slice without) {
+    dx_map_entry *entry;
+    dx_status status = DX_OK;
+    for (size_t i = 0; status == DX_OK && (entry = dx_map_next(&from->apis, &i));)
+        if (!without.size || !dx_slice_equal(entry->key, without)) status = take_api(c, entry->value);
+    return status;
+}
+
+dx_status dx_apis_compose(dx_apis **out, dx_apis *from, dx_slice without, dx_apis *with, dx_apis *base) {
+    composing c = {.made = make_apis(base)};
+    *out = NULL;
+    if (!c.made) return DX_NO_MEMORY;
+    c.made->maker = base->maker;
+    c.made->models = base->models;
+    c.made->defaults = base->defaults;
+    c.held = DX_ARENA_ARRAY(c.made->arena, dx_apis *, from->apis.count + (with ? with->apis.count : 0) + 1);
+    dx_status status = c.held ? take_all(&c, from, without) : DX_NO_MEMORY;
+    if (status == DX_OK && with) status = take_all(&c, with, (dx_slice){0});
+    if (status == DX_OK) status = take_names(&c, from);
+    if (status == DX_OK && with) status = take_names(&c, with);
+    if (status != DX_OK) {
+        dx_apis_release(c.made);
+        return status;
+    }
+    *out = c.made;
+    return DX_OK;
 }
 
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest) {

@@ -8,7 +8,7 @@
 #include "base/map.h"
 #include "client/settings.h"
 #include "config/definition.h"
-#include "model/schema.h"
+#include "model/registry.h"
 
 extern const dx_section dx_apis_section; // "apis"
 
@@ -64,8 +64,16 @@ typedef struct dx_endpoint {
     bool response_list;                     // response_model is of the items
     yyjson_val *paginate;                   // NULL: no pages
     dx_slice pointer;                       // in the definition
-    struct dx_meter *meter;                 // what is counted of it; outlives snapshots
+    _Atomic(struct dx_meter *) meter;       // what is counted of it, once it is called; outlives snapshots
 } dx_endpoint;
+
+// When an API counts as well: of all APIs, or its own member `health`.
+typedef struct dx_health_settings {
+    const dx_endpoint *endpoint; // that is called to find out; NULL: none
+    dx_nanos interval, window, slow;
+    double degraded_below, unhealthy_below; // of calls that went well, 0 to 1
+    uint64_t min_calls;
+} dx_health_settings;
 
 struct dx_api {
     dx_slice name, title;
@@ -75,19 +83,23 @@ struct dx_api {
     dx_endpoint plain; // what no endpoint describes: its path is the request's own
     const dx_endpoint **endpoints;
     size_t endpoint_count;
-    yyjson_val *health;
+    dx_health_settings health_settings;
     dx_slice pointer;
     struct dx_apis *apis;
-    struct dx_upstream *upstream; // what outlives snapshots: limits, breakers, tokens
+    struct dx_meters *meters; // what is counted of it; outlives snapshots. NULL until its chains are built
+    bool registered;          // at run time
+    int64_t since;            // milliseconds since 1970: when it was read
 };
 
 typedef struct dx_apis {
     atomic_size_t holders;
     dx_arena *arena;
-    dx_definition *definition; // owned
+    dx_definition *definition; // owned; NULL: composed of others, who own what they are made of
+    struct dx_apis *base;      // held: whose defaults and models count; NULL: its own
+    const dx_settings *defaults;
     dx_settings_maker *maker;
     dx_schema_set *schemas;                        // of parameters and models; NULL: none were compiled
-    dx_map models;                                 // name → dx_schema
+    dx_models *models;                             // built
     dx_map names;                                  // "api.endpoint" and "api.version.endpoint" → dx_endpoint
     dx_map apis;                                   // name → dx_api
     void (*gone)(void *ctx, struct dx_apis *apis); // when the last holder lets go, before the memory goes; NULL: nothing
@@ -101,6 +113,11 @@ typedef struct dx_apis {
 dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) DX_MUST_USE;
 dx_apis *dx_apis_hold(dx_apis *apis); // any thread
 void dx_apis_release(dx_apis *apis);  // takes NULL
+// Likewise of one API that comes at run time, over the defaults and models of `base`, which it holds.
+dx_status dx_apis_create_over(dx_apis **out, dx_definition *definition, dx_apis *base, dx_diags *diags) DX_MUST_USE;
+// All APIs of `from` but the one named `without` (empty: all), and those of `with` (NULL: none), which count where both have a name. Holds
+// whom they belong to. `base` is whose maker and models stand for it.
+dx_status dx_apis_compose(dx_apis **out, dx_apis *from, dx_slice without, dx_apis *with, dx_apis *base) DX_MUST_USE;
 // The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest);
 const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest);

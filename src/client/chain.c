@@ -1,6 +1,8 @@
 // The chains of a definition: which filters stand before a request, in which order. It is the same for all, so that what wraps what can be
 // known (docs/client/overview.md tells it).
 #include "client/client.h"
+#include "client/log.h"
+#include "client/meter.h"
 #include "client/policies.h"
 #include "client/redirect.h"
 
@@ -56,7 +58,9 @@ static dx_status add_auth(chain_maker *m) {
 
 // Outermost first: what is tried again is everything below it; what waits, waits for each attempt; the credential is put on last.
 static dx_status add_all(chain_maker *m) {
+    if (yyjson_arr_size(m->settings->middleware)) add(m, &dx_middleware_filter, m->settings->middleware);
     dx_status status = add_retry(m);
+    if (m->client->options.log && m->client->options.log_level < DX_LEVEL_OFF) add(m, &dx_log_filter, NULL);
     if (status == DX_OK) status = add_breaker(m);
     if (status == DX_OK) status = add_limit(m);
     if (status == DX_OK) status = add_auth(m);
@@ -81,6 +85,7 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
     dx_status result = DX_OK;
     for (size_t i = 0; (entry = dx_map_next(&apis->apis, &i));) {
         dx_api *api = entry->value;
+        if (dx_policy_meters(&api->meters, client, api->name, apis->arena) != DX_OK) return DX_NO_MEMORY;
         dx_status status = dx_client_build_chain(client, &api->plain, (dx_settings *)(uintptr_t)api->settings, apis->arena, diags);
         for (size_t j = 0; j < api->endpoint_count && status != DX_NO_MEMORY; j++) {
             const dx_endpoint *endpoint = api->endpoints[j];

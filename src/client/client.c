@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/health.h"
 #include "loop/embed.h"
 
 // --- snapshots ---------------------------------------------------------------------------------------------------------------------
@@ -18,6 +19,11 @@ dx_apis *dx_client_apis(dx_client *client) {
 }
 
 // --- engines with threads ------------------------------------------------------------------------------------------------------------
+
+void dx_client_made_engine(dx_client *client, dx_engine *engine) {
+    engine->made_before = client->all;
+    client->all = engine;
+}
 
 static void *run_engine(void *ctx) {
     dx_engine *engine = ctx;
@@ -35,6 +41,7 @@ static dx_status start_engine(dx_client *client, unsigned index) {
     }
     engine->threaded = true;
     client->engines[index] = engine;
+    dx_client_made_engine(client, engine);
     return DX_OK;
 }
 
@@ -49,6 +56,14 @@ static dx_engine *pick_engine(dx_client *client) {
     return engine;
 }
 
+dx_engine *dx_client_first_engine(dx_client *client) {
+    pthread_mutex_lock(&client->lock);
+    if (!client->engines[0] && !client->options.loop) (void)!start_engine(client, 0);
+    dx_engine *engine = client->engines[0];
+    pthread_mutex_unlock(&client->lock);
+    return engine;
+}
+
 // --- engines for threads that call -----------------------------------------------------------------------------------------------------
 
 static dx_engine *lend(dx_client *client) {
@@ -57,11 +72,15 @@ static dx_engine *lend(dx_client *client) {
     if (engine) client->resting = engine->next;
     client->lent++;
     pthread_mutex_unlock(&client->lock);
-    if (engine || dx_engine_create(&engine, client, client->use, NULL) == DX_OK) return engine;
+    if (engine) return engine;
+    dx_status status = dx_engine_create(&engine, client, client->use, NULL);
     pthread_mutex_lock(&client->lock);
-    client->lent--;
+    if (status == DX_OK)
+        dx_client_made_engine(client, engine);
+    else
+        client->lent--;
     pthread_mutex_unlock(&client->lock);
-    return NULL;
+    return status == DX_OK ? engine : NULL;
 }
 
 static void give_back(dx_client *client, dx_engine *engine) {
@@ -165,7 +184,7 @@ static dx_error_code make_call(dx_call **out, dx_client *client, const question 
     return code;
 }
 
-static dx_error_code run(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
+dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
     dx_engine *engine = lend(client);
     *out = NULL;
     if (!engine) {
@@ -198,7 +217,7 @@ dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *n
     question q = {.name = dx_slice_str(name)};
     *out = NULL;
     dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return code ? code : run(out, client, call, error);
+    return code ? code : dx_client_run_call(out, client, call, error);
 }
 
 dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path,
@@ -207,7 +226,7 @@ dx_error_code dx_client_request(dx_response **out, dx_client *client, const char
     question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;
     dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return code ? code : run(out, client, call, error);
+    return code ? code : dx_client_run_call(out, client, call, error);
 }
 
 static void begin_task(dx_task *task) {
@@ -269,7 +288,19 @@ static void close_engine(dx_task *task) {
     dx_loop_stop(c->engine->loop);
 }
 
+static void free_added(dx_client *client) {
+    while (client->own_checks) {
+        struct dx_own_check *first = client->own_checks;
+        client->own_checks = first->next;
+        dx_memory_free(first);
+    }
+    for (size_t i = 0; i < client->used_count; i++) dx_memory_free((void *)(uintptr_t)client->used[i].name.data);
+    for (size_t i = 0; i < client->hook_count; i++) dx_memory_free((void *)(uintptr_t)client->hooks[i].model.data);
+    dx_redactor_destroy(client->redactor);
+}
+
 static void unhold(dx_client *client) {
+    (void)pthread_mutex_destroy(&client->changing);
     dx_pool_release(client->pool);
     (void)pthread_mutex_destroy(&client->lock);
     (void)pthread_cond_destroy(&client->changed);
@@ -279,6 +310,7 @@ static void unhold(dx_client *client) {
 void dx_client_close(dx_client *client) {
     if (!client) return;
     atomic_store(&client->closing, true);
+    dx_health_unwatch(client);
     for (unsigned i = 0; i < client->engine_count; i++) {
         dx_engine *engine = client->engines[i];
         if (!engine) continue;
@@ -303,6 +335,8 @@ void dx_client_close(dx_client *client) {
     }
     dx_driver_leave(client);
     dx_apis_release(client->apis);
+    dx_manager_deinit(client);
     dx_upstreams_deinit(&client->upstreams);
+    free_added(client);
     unhold(client);
 }

@@ -16,8 +16,9 @@ struct dx_engine {
     dx_admission admission;
     struct dx_call *calls; // under way
     struct dx_client *client;
-    dx_engine *next;  // among those at rest
-    pthread_t thread; // of an engine with a thread of its own
+    dx_engine *next;        // among those at rest
+    dx_engine *made_before; // of the client's, none of which goes before the client
+    pthread_t thread;       // of an engine with a thread of its own
     bool threaded, borrowed_loop;
 };
 

@@ -20,9 +20,14 @@ void dx_client_secret_gone(struct dx_client *client, dx_slice secret);
 dx_status dx_log_learn(struct dx_client *client, dx_apis *apis) DX_MUST_USE;
 // Whether a string of an API's definition is (or may be) a secret: `name` is its member's, `at` its pointer.
 bool dx_log_is_secret_value(const struct dx_client *client, const dx_definition *definition, dx_slice at, dx_slice name, bool in_auth);
-// Redacts a call's error in place.
+// Copies what of a call is secret (parameters, headers by their names), for as long as it lives. False: no memory.
+bool dx_log_keep_secrets(dx_call *call, const dx_asked *asked) DX_MUST_USE;
+// A text without secrets, of the client and of `call` (may be NULL); in the arena, or static. `name`: of a field.
+typedef enum dx_clean_form { DX_CLEAN_TEXT, DX_CLEAN_URL, DX_CLEAN_FIELD, DX_CLEAN_FORM, DX_CLEAN_JSON } dx_clean_form;
+dx_slice dx_log_clean(struct dx_client *client, dx_call *call, dx_arena *arena, dx_clean_form form, dx_slice name, dx_slice text);
+// An error's message, in place.
 void dx_log_clean_error(dx_call *call);
-void dx_log_clean_message(struct dx_client *client, dx_call *call, dx_error *error); // call may be NULL
+void dx_log_clean_message(struct dx_client *client, dx_call *call, dx_error *error); // either may be NULL but the client
 
 // --- records
 typedef struct dx_log_line {
@@ -43,6 +48,8 @@ void dx_log_add_text(dx_log_line *line, const char *name, dx_slice value); // re
 void dx_log_add_int(dx_log_line *line, const char *name, int64_t value);
 void dx_log_add_bool(dx_log_line *line, const char *name, bool value);
 void dx_log_add_url(dx_log_line *line, const char *name, dx_slice url);
+void dx_log_add_fields(dx_log_line *line, const char *name, const dx_fields *fields); // [["name", "value"], …]
+void dx_log_add_body(dx_log_line *line, const char *name, dx_slice body, dx_slice type, size_t cap);
 void dx_log_send(dx_log_line *line); // and ends it
 
 // An event of an auth handler: "token_fetched", "token_refreshed", "token_refused"; `why` may be empty and must hold no token.

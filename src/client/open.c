@@ -1,8 +1,11 @@
 // Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
 #include "base/memory.h"
+#include "base/random.h"
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/health.h"
+#include "client/log.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -12,7 +15,7 @@ static const char *look_up(void *ctx, const char *name) {
 }
 
 // Reads a definition for a client: from `path`, or from `text` when it is not empty.
-static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_client_options *client, dx_diags *findings) {
+static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_apis *base, const dx_client_options *client, dx_diags *findings) {
     static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
     const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
     dx_definition *definition;
@@ -22,7 +25,22 @@ static dx_status load(dx_apis **out, const char *path, dx_slice text, const dx_c
         options.ctx = (void *)(uintptr_t)client;
     }
     dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &options, findings);
-    return status == DX_OK ? dx_apis_create(out, definition, findings) : status;
+    return status == DX_OK ? dx_apis_create_over(out, definition, base, findings) : status;
+}
+
+dx_status dx_client_load(dx_apis **out, dx_client *client, const char *path, dx_slice text, dx_apis *base, dx_diags *found) {
+    *out = NULL;
+    dx_status status = load(out, path, text, base, &client->options, found);
+    if (status == DX_OK) status = dx_log_learn(client, *out);
+    if (status == DX_TOO_LARGE) {
+        (void)dx_diags_add(found, DX_INVALID, (dx_slice){"", 0}, "it has more secrets, or longer ones, than can be kept out of logs");
+        status = DX_INVALID;
+    }
+    if (status == DX_OK) status = dx_client_build_chains(client, *out, found);
+    if (status == DX_OK) return status;
+    dx_apis_release(*out);
+    *out = NULL;
+    return status;
 }
 
 static dx_error_code read_apis(dx_client *client, const char *path, dx_slice text, dx_error *error) {
@@ -30,8 +48,8 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags findings;
     if (!arena) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     dx_diags_init(&findings, arena);
-    dx_status status = load(&client->apis, path, text, &client->options, &findings);
-    if (status == DX_OK) status = dx_client_build_chains(client, client->apis, &findings);
+    dx_status status = dx_client_load(&client->base, client, path, text, NULL, &findings);
+    if (status == DX_OK) client->apis = dx_apis_hold(client->base);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     if (status != DX_OK && status != DX_NO_MEMORY) code = dx_fail_diags(error, DX_ERROR_CONFIG, &findings);
@@ -55,11 +73,16 @@ static dx_client *make(void) {
     dx_client *client = dx_memory_zalloc(1, sizeof *client);
     if (!client) return NULL;
     client->pool = dx_pool_create();
-    if (!client->pool) {
+    client->redactor = dx_redactor_create(NULL);
+    if (!client->pool || !client->redactor) {
+        dx_redactor_destroy(client->redactor);
+        dx_pool_release(client->pool);
         dx_memory_free(client);
         return NULL;
     }
     (void)pthread_mutex_init(&client->lock, NULL);
+    (void)pthread_mutex_init(&client->changing, NULL);
+    dx_random_bytes(client->id_seed, sizeof client->id_seed);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&client->changed, &clock);
@@ -79,6 +102,7 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
         dx_client_close(client);
         return code;
     }
+    dx_health_watch(client);
     *out = client;
     return DX_ERROR_NONE;
 }

@@ -17,5 +17,7 @@ dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_setti
                           dx_diags *diags) DX_MUST_USE;
 dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_slice at, dx_arena *arena,
                          dx_diags *diags) DX_MUST_USE;
+// What is counted of an API: kept by its name alone.
+dx_status dx_policy_meters(struct dx_meters **out, dx_client *client, dx_slice name, dx_arena *arena) DX_MUST_USE;
 
 #endif
