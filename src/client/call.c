@@ -20,6 +20,7 @@ void dx_call_hold(dx_call *call) {
 void dx_call_release(dx_call *call) {
     if (!call || atomic_fetch_sub_explicit(&call->holders, 1, memory_order_acq_rel) != 1) return;
     dx_response_forget(&call->response);
+    dx_apis_release(call->apis); // of one that never began
     dx_pool_give(call->pool, call->arena);
 }
 
