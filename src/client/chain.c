@@ -41,7 +41,9 @@ static dx_status add_breaker(chain_maker *m) {
 
 static dx_status add_limit(chain_maker *m) {
     dx_limit_conf *conf;
-    bool own = m->settings->own_limit || dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
+    bool nearer = m->settings != m->api->settings; // an endpoint's layer, or a call's
+    bool own =
+        (nearer && m->settings->own_limit) || dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
     dx_status status = dx_policy_limit(&conf, m->client, m->settings, own ? m->name : m->api->name, m->arena, m->diags);
     if (status == DX_OK && conf) add(m, &dx_limit_filter, conf);
     return status;
