@@ -10,6 +10,7 @@ const dx_section dx_apis_section = {"apis", dx_apis_schema, false};
 
 typedef struct reading {
     dx_apis *apis;
+    dx_arena *scratch; // of pointers on the way
     dx_diags *diags;
     bool refused;
 } reading;
@@ -24,7 +25,7 @@ DX_PRINTF(3, 4) static void refuse(reading *r, dx_slice at, const char *format, 
 }
 
 static dx_slice below(reading *r, dx_slice base, dx_slice name) {
-    return dx_json_pointer_join(r->apis->arena, base, name);
+    return dx_json_pointer_join(r->scratch, base, name);
 }
 
 // Findings of others, that have no place in a file yet.
@@ -231,7 +232,7 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     endpoint->api = api;
     endpoint->name = name;
     endpoint->version = version;
-    endpoint->pointer = at;
+    endpoint->pointer = dx_arena_copy(r->apis->arena, at);
     endpoint->full = dx_arena_printf(r->apis->arena, "%.*s.%.*s.%.*s", DX_SLICE_ARG(api->name), DX_SLICE_ARG(version), DX_SLICE_ARG(name));
     endpoint->summary = dx_json_member_slice(settings, "summary");
     endpoint->path = dx_json_member_slice(settings, "path");
@@ -240,7 +241,7 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     endpoint->auth_required = !auth || yyjson_get_bool(auth);
     endpoint->idempotent = idempotent ? yyjson_get_bool(idempotent) : is_idempotent(endpoint->operation.method);
     endpoint->paginate = yyjson_obj_get(settings, "paginate");
-    if (!endpoint->full.data) return DX_NO_MEMORY;
+    if (!endpoint->full.data || !endpoint->pointer.data) return DX_NO_MEMORY;
     dx_status status = make_settings(r, &endpoint->settings, api->settings, settings, at);
     if (status == DX_OK) status = read_body(r, endpoint, settings);
     if (status == DX_OK) status = read_params(r, endpoint, settings, at);
@@ -348,7 +349,8 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
     api->title = dx_json_member_slice(settings, "title");
     api->registered = r->apis->base != NULL;
     api->since = dx_clock_utc() / 1000;
-    api->pointer = below(r, DX_SLICE("/apis"), name);
+    api->pointer = dx_json_pointer_join(r->apis->arena, DX_SLICE("/apis"), name);
+    if (!api->pointer.data) return DX_NO_MEMORY;
     dx_status status = read_url(r, api, dx_json_member_slice(settings, "base_url"));
     if (status == DX_OK) status = make_own_settings(r, &api->settings, defaults, settings, api->pointer);
     if (status == DX_OK) status = read_endpoints(r, api, settings);
@@ -415,8 +417,9 @@ dx_status dx_apis_create_over(dx_apis **out, dx_definition *definition, dx_apis 
         return DX_NO_MEMORY;
     }
     apis->definition = definition;
-    reading r = {.apis = apis, .diags = diags};
-    dx_status status = read_all(&r);
+    reading r = {.apis = apis, .scratch = dx_arena_create(DX_APIS_ARENA_CAP), .diags = diags};
+    dx_status status = r.scratch ? read_all(&r) : DX_NO_MEMORY;
+    dx_arena_destroy(r.scratch);
     if (status != DX_OK) {
         dx_apis_release(apis);
         return status;

@@ -217,7 +217,7 @@ dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *n
     question q = {.name = dx_slice_str(name)};
     *out = NULL;
     dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return code ? code : dx_client_run_call(out, client, call, error);
+    return call ? dx_client_run_call(out, client, call, error) : code;
 }
 
 dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path,
@@ -226,7 +226,7 @@ dx_error_code dx_client_request(dx_response **out, dx_client *client, const char
     question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;
     dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return code ? code : dx_client_run_call(out, client, call, error);
+    return call ? dx_client_run_call(out, client, call, error) : code;
 }
 
 static void begin_task(dx_task *task) {
@@ -258,7 +258,7 @@ dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, 
     question q = {.name = dx_slice_str(name)};
     *out = NULL;
     dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return code ? code : start(out, client, call, done, context, error);
+    return call ? start(out, client, call, done, context, error) : code;
 }
 
 dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path,
@@ -267,7 +267,7 @@ dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char
     question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;
     dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return code ? code : start(out, client, call, done, context, error);
+    return call ? start(out, client, call, done, context, error) : code;
 }
 
 // --- closing -------------------------------------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ static struct dx_registered **place_of(dx_client *client, dx_slice name) {
 
 // Under `changing`.
 static dx_error_code register_api(dx_client *client, struct dx_registered *made, dx_error *error) {
-    dx_apis *next, *now = dx_client_apis(client);
+    dx_apis *next = NULL, *now = dx_client_apis(client);
     dx_error_code code = load_part(made, client, client->base, error);
     dx_status status = code ? DX_OK : dx_apis_compose(&next, now, made->name, made->part, client->base);
     if (!code && status != DX_OK) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for another API");
@@ -173,7 +173,7 @@ dx_error_code dx_client_register(dx_client *client, const char *name, const char
 }
 
 static dx_error_code unregister(dx_client *client, const char *name, dx_error *error) {
-    dx_apis *next, *now = dx_client_apis(client);
+    dx_apis *next = NULL, *now = dx_client_apis(client);
     dx_slice text = dx_slice_str(name);
     dx_error_code code = DX_ERROR_NONE;
     if (!dx_apis_api(now, text, NULL)) code = dx_client_no_api(error, now, name);
@@ -231,7 +231,7 @@ static dx_error_code compose_all(dx_apis **out, dx_apis *base, const struct dx_r
 // Takes `base` over.
 static dx_error_code take_base(dx_client *client, dx_apis *base, dx_error *error) {
     struct dx_registered *made;
-    dx_apis *whole, *old_base = client->base;
+    dx_apis *whole = NULL, *old_base = client->base;
     dx_error_code code = again_over(&made, client, base, error);
     if (!code) code = compose_all(&whole, base, made, error);
     if (code) {
