@@ -58,20 +58,24 @@ static bool is_one_of(dx_slice name, const char *const *names) {
     return false;
 }
 
-// Of an auth object: what only says how it is used. All else may be what it is used with.
+// Of an auth object: what only says how it is used, though it may come from a variable.
 static bool is_plain_in_auth(dx_slice name) {
-    static const char *const plain[] = {"type",   "in",      "name",   "header", "prefix",    "username",  "client_id", "scope",
-                                        "scopes", "url",     "method", "path",   "algorithm", "issuer",    "audience",  "subject",
-                                        "region", "service", "format", "body",   "style",     "file",      "store",     "realm",
-                                        "key_id", "kid",     "iss",    "aud",    "sub",       "separator", "encoding",  NULL};
-    static const char *const endings[] = {"_url",    "_path", "_pointer",  "_file",  "_header", "_style",
-                                          "_format", "_type", "_endpoint", "_field", NULL};
+    static const char *const plain[] = {"type",      "in",       "name",   "header", "prefix",  "username", "client_id", "scope", "scopes",
+                                        "url",       "method",   "path",   "issuer", "subject", "region",   "service",   "file",  "realm",
+                                        "algorithm", "audience", "key_id", "id",     "iss",     "aud",      "sub",       "kid",   NULL};
+    static const char *const endings[] = {"_url", "_path", "_file", "_header", NULL};
     if (is_one_of(name, plain)) return true;
     for (size_t i = 0; endings[i]; i++) {
         dx_slice ending = dx_slice_str(endings[i]);
         if (name.size > ending.size && dx_slice_equal(dx_slice_from(name, name.size - ending.size), ending)) return true;
     }
     return false;
+}
+
+// Likewise: what it is used with, also where it stands in the definition as it is.
+static bool is_secret_in_auth(const dx_client *client, dx_slice name) {
+    static const char *const secret[] = {"value", "key", "pass", "pwd", "pin", "pem", "k", "d", "assertion", "credential", NULL};
+    return is_one_of(name, secret) || dx_redactor_is_secret_name(client->redactor, name);
 }
 
 static bool says_where(dx_slice name) {
@@ -82,8 +86,8 @@ static bool says_where(dx_slice name) {
 }
 
 bool dx_log_is_secret_value(const dx_client *client, const dx_definition *definition, dx_slice at, dx_slice name, bool in_auth) {
-    if (in_auth) return dx_redactor_is_secret_name(client->redactor, name) || !is_plain_in_auth(name);
-    return dx_definition_is_secret(definition, at) && !says_where(name);
+    if (in_auth && is_secret_in_auth(client, name)) return true;
+    return dx_definition_is_secret(definition, at) && !(in_auth ? is_plain_in_auth(name) : says_where(name));
 }
 
 // "user:password@" of a URL, and what in its path looks like a key.

@@ -224,6 +224,25 @@ static void test_an_api_is_described_without_secrets(void **state) {
     dx_client_close(client);
 }
 
+static const char *short_variable(void *ctx, const char *name) {
+    (void)ctx;
+    return strcmp(name, "SHORT") == 0 ? "abc" : NULL;
+}
+
+static void test_a_short_value_of_a_variable_is_not_described_either(void **state) {
+    mock m = {.serve = serve};
+    char *json;
+    dx_client_options options = DX_CLIENT_OPTIONS_INIT;
+    (void)state;
+    options.variable = short_variable;
+    dx_client *client = mock_open(&m, BASE, &options);
+    expect_add(client, "c", "{'base_url':'http://c.test','default_headers':{'X-T':'${SHORT}'}}");
+    assert_int_equal(dx_client_describe(client, "c", &json, NULL, NULL), DX_ERROR_NONE);
+    assert_null(strstr(json, "abc"));
+    dx_text_free(json);
+    dx_client_close(client);
+}
+
 // --- health ----------------------------------------------------------------------------------------------------------------------------
 
 #define CHECKED                                                                                                                            \
@@ -428,6 +447,7 @@ int main(void) {
         cmocka_unit_test(test_an_update_reads_the_file_again),
         cmocka_unit_test(test_the_list_is_by_name_with_versions),
         cmocka_unit_test(test_an_api_is_described_without_secrets),
+        cmocka_unit_test(test_a_short_value_of_a_variable_is_not_described_either),
         cmocka_unit_test(test_health_follows_the_calls),
         cmocka_unit_test(test_slow_calls_are_degraded),
         cmocka_unit_test(test_an_open_breaker_is_unhealthy),

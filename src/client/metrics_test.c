@@ -125,6 +125,9 @@ static void test_reset_takes_one_api_or_all(void **state) {
     dx_metrics a = metrics(client, "a", NULL);
     assert_int_equal(a.calls, 0);
     assert_int_equal(a.max_ns, 0);
+    assert_int_equal(a.attempts, 0);
+    assert_int_equal(a.classes[2], 0);
+    assert_int_equal(a.bytes_received, 0);
     assert_int_equal(a.in_flight, 0);
     assert_int_equal(metrics(client, "b", NULL).calls, 1);
     assert_int_equal(dx_metrics_reset(client, NULL, NULL), DX_ERROR_NONE);

@@ -289,6 +289,28 @@ static void test_a_call_that_waits_in_middleware_can_be_cancelled(void **state) 
     dx_client_close(client);
 }
 
+static dx_middleware_verdict cancel_and_resume(void *ctx, dx_middleware_view *view) {
+    (void)ctx;
+    dx_call_cancel(view->call);
+    dx_middleware_resume(view, DX_MIDDLEWARE_NEXT); // it will run behind the end of the call
+    return DX_MIDDLEWARE_WAIT;
+}
+
+static void test_a_resume_that_comes_behind_the_end_does_nothing(void **state) {
+    mock m = {.serve = serve};
+    dx_call *started;
+    (void)state;
+    dx_client *client = mock_open(&m, ONE_IN_ANOTHER, NULL);
+    use(client, "out", before, after, "o");
+    use(client, "in", cancel_and_resume, after, "i");
+    assert_int_equal(dx_call_start(&started, client, "a.get", NULL, NULL, NULL, NULL, NULL), DX_ERROR_NONE);
+    assert_int_equal(dx_call_wait(started, -1), DX_ERROR_NONE);
+    assert_int_equal(dx_call_error(started)->code, DX_ERROR_CANCELLED);
+    dx_call_release(started);
+    dx_client_close(client);
+    assert_string_equal(order, "oO");
+}
+
 // --- hooks of models -------------------------------------------------------------------------------------------------------------------
 
 #define MODELS                                                                                                                             \
@@ -478,6 +500,7 @@ int main(void) {
         cmocka_unit_test_setup(test_middleware_may_fail_a_call, prepare),
         cmocka_unit_test_setup(test_middleware_may_wait, prepare),
         cmocka_unit_test_setup(test_a_call_that_waits_in_middleware_can_be_cancelled, prepare),
+        cmocka_unit_test_setup(test_a_resume_that_comes_behind_the_end_does_nothing, prepare),
         cmocka_unit_test_setup(test_an_answer_may_be_newer_than_its_model, prepare),
         cmocka_unit_test_setup(test_hooks_of_a_model_change_and_refuse, prepare),
         cmocka_unit_test_setup(test_an_answer_is_bound_to_a_struct, prepare),
