@@ -1,9 +1,10 @@
 // CPU of a call, of libduplex and of bare libcurl in the same process, one mode a run:
-//     bench_client MODE URL COUNT [DEFINITION]
+//     bench_client MODE URL COUNT [DEFINITION [AT_ONCE]]
 // MODE: easy (curl_easy_perform, one handle), multi (curl_multi_perform and curl_multi_poll, 64 in flight), sync (dx_client_call), async
 // (dx_call_start, 64 in flight), queue (async, all COUNT started at once). Prints microseconds of user and system time a call.
 #include <curl/curl.h>
 #include <duplex/client.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,24 +139,41 @@ static int run_async(dx_client *client, long count, long at_once) {
     return l.failed;
 }
 
-static int run_ours(const char *mode, const char *definition, long count) {
+// Memory that a client of this definition has in use, KiB: the heap with it, less the heap without.
+static int run_memory(const char *definition) {
+    dx_client *client;
+    dx_error error = DX_ERROR_INIT;
+    static const char small[] = "{\"apis\":{\"a\":{\"base_url\":\"http://a\"}}}";
+    if (dx_client_open_text(&client, small, sizeof small - 1, NULL, &error)) return fail(error.message);
+    struct mallinfo2 before = mallinfo2();
+    dx_client *large;
+    if (dx_client_open(&large, definition, NULL, &error)) return fail(error.message);
+    struct mallinfo2 after = mallinfo2();
+    printf("%zu\n", (after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) >> 10);
+    dx_client_close(large);
+    dx_client_close(client);
+    return 0;
+}
+
+static int run_ours(const char *mode, const char *definition, long count, long at_once) {
     dx_client *client;
     dx_error error = DX_ERROR_INIT;
     if (dx_client_open(&client, definition, NULL, &error)) return fail(error.message);
     double start = cpu();
     int result =
-        strcmp(mode, "sync") == 0 ? run_sync(client, count) : run_async(client, count, strcmp(mode, "queue") == 0 ? count : IN_FLIGHT);
+        strcmp(mode, "sync") == 0 ? run_sync(client, count) : run_async(client, count, strcmp(mode, "queue") == 0 ? count : at_once);
     if (!result) printf("%.3f\n", (cpu() - start) / (double)count);
     dx_client_close(client);
     return result;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) return fail("usage: bench_client easy|multi|sync|async|queue URL COUNT [DEFINITION]"), 2;
+    if (argc < 4) return fail("usage: bench_client easy|multi|sync|async|queue|memory URL COUNT [DEFINITION [AT_ONCE]]"), 2;
     long count = strtol(argv[3], NULL, 10);
     bool bare = strcmp(argv[1], "easy") == 0 || strcmp(argv[1], "multi") == 0;
     if (!bare && argc < 5) return fail("this mode needs a definition"), 2;
-    if (!bare) return run_ours(argv[1], argv[4], count);
+    if (strcmp(argv[1], "memory") == 0) return run_memory(argv[4]);
+    if (!bare) return run_ours(argv[1], argv[4], count, argc > 5 ? strtol(argv[5], NULL, 10) : IN_FLIGHT);
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     double start = cpu();
     int result = strcmp(argv[1], "easy") == 0 ? run_easy(argv[2], count) : run_multi(argv[2], count);

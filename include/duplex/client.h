@@ -138,7 +138,14 @@ static inline dx_arg dx_arg_bool(const char *name, bool value) {
 #define DX_FLOAT(name, value) dx_arg_f64((name), (value))
 #define DX_BOOL(name, value)  dx_arg_bool((name), (value))
 #define DX_END                dx_arg_text(NULL, DX_ARG_END, NULL)
-#define DX_ARGS(...)          ((const dx_arg[]){__VA_ARGS__, DX_END})
+#ifndef __cplusplus
+#define DX_ARGS(...) ((const dx_arg[]){__VA_ARGS__, DX_END})
+#else
+struct dx_arg_list { /* C++ has no array literals: at most 63 parameters, and what is behind them is zero, which is DX_END */
+    dx_arg items[64];
+};
+#define DX_ARGS(...) (dx_arg_list{{__VA_ARGS__, DX_END}}.items)
+#endif
 
 /* --- one call's own settings --------------------------------------------------------------------------------------------------- */
 
@@ -232,6 +239,7 @@ DX_API void dx_call_cancel(dx_call *call);
 DX_API dx_error_code dx_call_wait(dx_call *call, int64_t timeout_ms);
 /* Goes on with a response that its sink paused. Any thread. */
 DX_API void dx_call_resume(dx_call *call);
+/* Whether it is over. Any thread. */
 DX_API bool dx_call_is_over(const dx_call *call);
 /* Once it is over: how it ended. Lives as long as the call. */
 DX_API const dx_error *dx_call_error(const dx_call *call);

@@ -78,7 +78,7 @@ typedef struct dx_api_info {
 /* All APIs by name. `*items` is one piece of memory: dx_client_list_free. */
 DX_API DX_NODISCARD dx_error_code dx_client_list(dx_client *client, dx_api_info **items, size_t *count, dx_error *error);
 DX_API void dx_client_list_free(dx_api_info *items); /* takes NULL */
-/* One as JSON, as it stands in the definition, with "[redacted]" instead of what is or may be a secret (sealed values, variables, auth);
+/* One as JSON, as it counts: settings with all defaults and endpoints, with "[redacted]" instead of what is or may be a secret;
  * NUL-terminated, to be freed by dx_text_free. `size` may be NULL. DX_ERROR_UNKNOWN_NAME. */
 DX_API DX_NODISCARD dx_error_code dx_client_describe(dx_client *client, const char *api, char **json, size_t *size, dx_error *error);
 /* The status of all as JSON: health and why, counts, breaker, limits, checks. Likewise. */

@@ -19,8 +19,8 @@ typedef struct dx_arena_cleanup {
     void *ctx;
 } dx_arena_cleanup;
 
-static const size_t FIRST_CHUNK = 8 * 1024;
-static const size_t LARGEST_CHUNK = 256 * 1024;
+static const uint32_t FIRST_CHUNK = 8 * 1024;
+static const uint32_t LARGEST_CHUNK = 256 * 1024;
 
 _Static_assert(sizeof(dx_arena) % 16 == 0, "what follows the arena in its chunk must be aligned");
 
@@ -34,6 +34,7 @@ static void fill_from_first(dx_arena *arena) {
     fill_from(arena, (char *)(arena + 1), (char *)arena + arena->first_size);
     arena->grow = FIRST_CHUNK * 2;
     arena->footprint = arena->first_size;
+    arena->outgrown = false;
 }
 
 dx_arena *dx_arena_create(size_t cap_bytes) {
@@ -41,7 +42,7 @@ dx_arena *dx_arena_create(size_t cap_bytes) {
     if (first < sizeof(dx_arena)) return NULL;
     dx_arena *arena = dx_memory_alloc(first);
     if (arena == NULL) return NULL;
-    *arena = (dx_arena){.cap = cap_bytes, .first_size = first};
+    *arena = (dx_arena){.cap = cap_bytes, .first_size = (uint32_t)first};
     fill_from_first(arena);
     return arena;
 }
@@ -77,8 +78,13 @@ void dx_arena_reset(dx_arena *arena) {
     fill_from_first(arena);
 }
 
+static void *refuse(dx_arena *arena) {
+    arena->outgrown = true;
+    return NULL;
+}
+
 static dx_arena_chunk *take_chunk(dx_arena *arena, size_t size) {
-    if (size > arena->cap - arena->footprint) return NULL;
+    if (size > arena->cap - arena->footprint) return refuse(arena);
     dx_arena_chunk *chunk = dx_memory_alloc(size);
     if (chunk == NULL) return NULL;
     *chunk = (dx_arena_chunk){.next = arena->chunks, .size = size};
@@ -100,7 +106,10 @@ static bool refill(dx_arena *arena, size_t size) {
     size_t chunk_size = arena->grow;
     size_t left = arena->cap - arena->footprint;
     if (chunk_size > left) chunk_size = left & ~(DX_ARENA_ALIGN - 1);
-    if (chunk_size < sizeof(dx_arena_chunk) || chunk_size - sizeof(dx_arena_chunk) < size) return false;
+    if (chunk_size < sizeof(dx_arena_chunk) || chunk_size - sizeof(dx_arena_chunk) < size) {
+        arena->outgrown = true;
+        return false;
+    }
     dx_arena_chunk *chunk = take_chunk(arena, chunk_size);
     if (chunk == NULL) return false;
     if (arena->grow < LARGEST_CHUNK) arena->grow *= 2;
@@ -109,7 +118,7 @@ static bool refill(dx_arena *arena, size_t size) {
 }
 
 void *dx_arena_alloc_slow(dx_arena *arena, size_t size) {
-    if (size > arena->cap) return NULL; // keeps the sums below from overflowing
+    if (size > arena->cap) return refuse(arena); // keeps the sums below from overflowing
     size_t rounded = (size + DX_REDZONE + DX_ARENA_ALIGN - 1) & ~(DX_ARENA_ALIGN - 1);
     if (rounded > arena->grow / 2) return take_alone(arena, rounded);
     if (!refill(arena, rounded)) return NULL;
@@ -120,7 +129,7 @@ void *dx_arena_alloc_slow(dx_arena *arena, size_t size) {
 }
 
 char *dx_arena_bytes_slow(dx_arena *arena, size_t size) {
-    if (size > arena->cap) return NULL;
+    if (size > arena->cap) return refuse(arena);
     size_t whole = size + DX_REDZONE;
     if (whole > (size_t)(arena->end - arena->at)) {
         if (whole > arena->grow / 2) return take_alone(arena, whole);
@@ -155,7 +164,7 @@ static dx_arena_chunk **find_alone(dx_arena *arena, const void *piece) {
 
 static void *resize_alone(dx_arena *arena, dx_arena_chunk **link, size_t new_size) {
     size_t size = sizeof(dx_arena_chunk) + ((new_size + DX_REDZONE + DX_ARENA_ALIGN - 1) & ~(DX_ARENA_ALIGN - 1));
-    if (size > arena->cap - arena->footprint + (*link)->size) return NULL;
+    if (size > arena->cap - arena->footprint + (*link)->size) return refuse(arena);
     dx_arena_chunk *chunk = dx_memory_realloc(*link, size);
     if (chunk == NULL) return NULL;
     *link = chunk;
@@ -166,7 +175,7 @@ static void *resize_alone(dx_arena *arena, dx_arena_chunk **link, size_t new_siz
 
 void *dx_arena_realloc(dx_arena *arena, void *piece, size_t old_size, size_t new_size) {
     if (piece == NULL) return dx_arena_alloc(arena, new_size);
-    if (new_size > arena->cap) return NULL; // keeps the sums below from overflowing
+    if (new_size > arena->cap) return refuse(arena); // keeps the sums below from overflowing
     if (resize_last(arena, piece, old_size, new_size)) return piece;
     dx_arena_chunk **alone = find_alone(arena, piece);
     if (alone) {
@@ -236,4 +245,8 @@ dx_status dx_arena_defer(dx_arena *arena, void (*fn)(void *ctx), void *ctx) {
 
 size_t dx_arena_footprint(const dx_arena *arena) {
     return arena->footprint;
+}
+
+bool dx_arena_outgrown(const dx_arena *arena) {
+    return arena->outgrown;
 }

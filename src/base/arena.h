@@ -21,8 +21,9 @@ struct dx_arena {
     struct dx_arena_chunk *chunks; // all but the first, newest first
     struct dx_arena_cleanup *cleanups;
     size_t cap, footprint; // bytes from the system: allowed, taken
-    size_t first_size;     // of the first chunk, this struct counted
-    size_t grow;           // size of the next chunk
+    uint32_t first_size;   // of the first chunk, this struct counted
+    uint32_t grow;         // size of the next chunk
+    bool outgrown;         // the cap has refused a piece
 };
 #define DX_ARENA_ALIGN ((size_t)16)
 
@@ -67,6 +68,9 @@ dx_slice dx_arena_vprintf(dx_arena *arena, const char *format, va_list args) DX_
 dx_status dx_arena_defer(dx_arena *arena, void (*fn)(void *ctx), void *ctx) DX_MUST_USE;
 // Bytes taken from the system.
 size_t dx_arena_footprint(const dx_arena *arena);
+// Whether its cap has refused a piece since it was made or reset: what then failed for want of memory was too large, and the system had
+// more.
+bool dx_arena_outgrown(const dx_arena *arena);
 
 #define DX_ARENA_NEW(arena, type)          ((type *)dx_arena_zalloc((arena), 1, sizeof(type)))
 #define DX_ARENA_ARRAY(arena, type, count) ((type *)dx_arena_zalloc((arena), (count), sizeof(type)))

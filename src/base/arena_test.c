@@ -57,6 +57,28 @@ static void a_cap_too_small_for_the_arena_itself_makes_none(void **state) {
     dx_arena_destroy(NULL);
 }
 
+static void a_refusal_of_the_cap_is_told_from_one_of_the_system(void **state) {
+    (void)state;
+    dx_arena *arena = dx_arena_create(64 * 1024);
+    dx_memory_fail_at(1, true);
+    assert_null(dx_arena_alloc(arena, 10000));
+    assert_null(dx_arena_bytes(arena, 10000));
+    (void)dx_memory_fail_stop();
+    assert_false(dx_arena_outgrown(arena));
+    assert_non_null(dx_arena_alloc(arena, 30000));
+    assert_null(dx_arena_alloc(arena, 30000));
+    assert_true(dx_arena_outgrown(arena));
+    dx_arena_reset(arena);
+    assert_false(dx_arena_outgrown(arena));
+    while (dx_arena_alloc(arena, 100)) assert_false(dx_arena_outgrown(arena));
+    assert_true(dx_arena_outgrown(arena));
+    dx_arena_reset(arena);
+    char *piece = dx_arena_bytes(arena, 20000);
+    assert_null(dx_arena_realloc(arena, piece, 20000, 60000));
+    assert_true(dx_arena_outgrown(arena));
+    dx_arena_destroy(arena);
+}
+
 static void reset_keeps_only_the_first_chunk(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(1 << 20);
@@ -206,6 +228,7 @@ int main(void) {
         cmocka_unit_test(an_empty_piece_has_an_address),
         cmocka_unit_test(the_cap_counts_the_bytes_of_the_system),
         cmocka_unit_test(a_cap_too_small_for_the_arena_itself_makes_none),
+        cmocka_unit_test(a_refusal_of_the_cap_is_told_from_one_of_the_system),
         cmocka_unit_test(reset_keeps_only_the_first_chunk),
         cmocka_unit_test(a_large_piece_leaves_the_present_chunk_in_use),
         cmocka_unit_test(cleanups_run_newest_first_and_once),

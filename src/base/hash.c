@@ -1,8 +1,12 @@
-// SipHash-1-3. The process key is drawn before main, so that reading it later needs no check and no lock.
+// SipHash-1-3. The process key is drawn when it is first needed: nothing happens in a program that only links libduplex. From then on its
+// check is one predictable branch.
 #include "base/hash.h"
 
 #include <endian.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
+#include "base/compiler.h"
 #include "base/random.h"
 
 typedef struct sip {
@@ -10,9 +14,16 @@ typedef struct sip {
 } sip;
 
 static uint64_t process_key[2];
+static atomic_bool has_key;
 
-__attribute__((constructor)) static void draw_key(void) {
+static void draw_key(void) {
     dx_random_bytes(process_key, sizeof process_key);
+    atomic_store_explicit(&has_key, true, memory_order_release);
+}
+
+static DX_COLD void need_key(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, draw_key);
 }
 
 static inline uint64_t rotate(uint64_t x, int bits) {
@@ -58,6 +69,7 @@ static inline uint64_t siphash13(uint64_t k0, uint64_t k1, dx_slice bytes) {
 }
 
 uint64_t dx_hash(dx_slice bytes) {
+    if (DX_UNLIKELY(!atomic_load_explicit(&has_key, memory_order_acquire))) need_key();
     return siphash13(process_key[0], process_key[1], bytes);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -24,8 +23,8 @@ static void after_fork(void) {
     atomic_fetch_add(&generation, 1);
 }
 
-__attribute__((constructor)) static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, after_fork);
+static void watch_forks(void) {
+    (void)pthread_atfork(NULL, NULL, after_fork);
 }
 
 static void from_kernel(void *out, size_t size) {
@@ -33,13 +32,18 @@ static void from_kernel(void *out, size_t size) {
     while (size) {
         ssize_t got = getrandom(at, size, 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-            perror("duplex: getrandom"); // nothing secret can be made without it
-            abort();
-        }
+        if (got <= 0) abort(); // nothing secret can be made without it, and a library has nowhere to say so
         at += got;
         size -= (size_t)got;
     }
+}
+
+static void fill_pool(unsigned now) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_forks); // before there is a pool that a child could inherit
+    from_kernel(pool.bytes, POOL_SIZE);
+    pool.left = POOL_SIZE;
+    pool.generation = now;
 }
 
 void dx_random_bytes(void *out, size_t size) {
@@ -48,11 +52,7 @@ void dx_random_bytes(void *out, size_t size) {
         return;
     }
     unsigned now = atomic_load_explicit(&generation, memory_order_relaxed);
-    if (pool.left < size || pool.generation != now) {
-        from_kernel(pool.bytes, POOL_SIZE);
-        pool.left = POOL_SIZE;
-        pool.generation = now;
-    }
+    if (pool.left < size || pool.generation != now) fill_pool(now);
     pool.left -= size;
     memcpy(out, pool.bytes + pool.left, size);
     explicit_bzero(pool.bytes + pool.left, size);

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ const char *dx_hint_write(dx_hint *out, const char *word, const dx_slice *names,
     return out->text;
 }
 
-#define OPTIONS_CAP 16 // names that a hint is looked for among
+#define OPTIONS_CAP 64 // names that a hint is looked for among
 
 static void refuse_option(const dx_command *command, const char *word, const dx_option *options, size_t count) {
     dx_slice names[OPTIONS_CAP];
@@ -77,6 +78,28 @@ bool dx_options_read(const dx_command *command, int argc, char **argv, const dx_
     return true;
 }
 
+bool dx_options_take(const dx_command *command, int *argc, char **argv, const char *name, const char **values, size_t cap, size_t *count) {
+    size_t size = strlen(name);
+    int kept = 1, at = 1;
+    for (; at < *argc && strcmp(argv[at], "--") != 0; at++) {
+        const char *word = argv[at], *value = NULL;
+        if (strncmp(word, name, size) != 0 || (word[size] != '\0' && word[size] != '=')) {
+            argv[kept++] = argv[at];
+            continue;
+        }
+        value = word[size] == '=' ? word + size + 1 : ++at < *argc ? argv[at] : NULL;
+        if (!value || *count == cap) {
+            (void)(value ? dx_usage_error(command, "%s comes more than %zu times", name, cap)
+                         : dx_usage_error(command, "%s needs a value", name));
+            return false;
+        }
+        values[(*count)++] = value;
+    }
+    while (at < *argc) argv[kept++] = argv[at++];
+    *argc = kept;
+    return true;
+}
+
 void dx_print_findings(const dx_diags *diags) {
     size_t shown = 0;
     for (const dx_diag *diag = diags->first; diag; diag = diag->next, shown++) {
@@ -91,6 +114,10 @@ int dx_print_output(dx_slice text) {
         ssize_t written = write(STDOUT_FILENO, text.data, text.size);
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) {
+            if (errno == EPIPE) { // where the signal is ignored: whoever read has read enough, and the program ends as others do
+                (void)signal(SIGPIPE, SIG_DFL);
+                (void)raise(SIGPIPE);
+            }
             fprintf(stderr, "duplex: can't write the output: %s\n", strerror(errno));
             return DX_EXIT_FAILED;
         }

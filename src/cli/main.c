@@ -4,14 +4,13 @@
 
 #include "cli/command.h"
 
-static const dx_command *const commands[] = {&dx_cmd_serve,   &dx_cmd_plan,   &dx_cmd_reload, &dx_cmd_upgrade, &dx_cmd_check,
-                                             &dx_cmd_openapi, &dx_cmd_schema, &dx_cmd_users,  &dx_cmd_cert,    &dx_cmd_secrets};
+#define NAMES_CAP 64 // that a hint is looked for among
 
 static void print_help(FILE *to) {
     fputs("duplex " DX_VERSION ": an API platform: a JSON definition in, a running API server out\n\n"
           "Usage: duplex COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n",
           to);
-    for (size_t i = 0; i < DX_COUNT_OF(commands); i++) fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (const dx_command *const *at = dx_commands; *at; at++) fprintf(to, "  %-10s %s\n", (*at)->name, (*at)->summary);
     fputs("\n`duplex COMMAND --help` shows a command's options and examples.\n"
           "Start: `duplex check FILE`, `duplex serve FILE`; then open /docs of the address that it prints.\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 the definition or a setting was refused.\n",
@@ -19,17 +18,17 @@ static void print_help(FILE *to) {
 }
 
 static const dx_command *find(const char *name) {
-    for (size_t i = 0; i < DX_COUNT_OF(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    for (const dx_command *const *at = dx_commands; *at; at++)
+        if (strcmp((*at)->name, name) == 0) return *at;
     return NULL;
 }
 
 static int unknown(const char *name) {
-    dx_slice names[DX_COUNT_OF(commands)];
-    for (size_t i = 0; i < DX_COUNT_OF(commands); i++) names[i] = dx_slice_str(commands[i]->name);
+    dx_slice names[NAMES_CAP];
+    size_t count = 0;
+    for (; dx_commands[count] && count < NAMES_CAP; count++) names[count] = dx_slice_str(dx_commands[count]->name);
     dx_hint hint;
-    fprintf(stderr, "duplex: there is no command \"%s\"%s\nTry `duplex --help`.\n", name,
-            dx_hint_write(&hint, name, names, DX_COUNT_OF(commands)));
+    fprintf(stderr, "duplex: there is no command \"%s\"%s\nTry `duplex --help`.\n", name, dx_hint_write(&hint, name, names, count));
     return DX_EXIT_USAGE;
 }
 

@@ -3,22 +3,25 @@
 #include "client/apis.h"
 
 #include "base/memory.h"
+#include "client/pages_settings.h"
 #include "client/path.h"
+#include "client/value.h"
 
 extern const char dx_apis_schema[]; // apis.schema.json, embedded by the build
-const dx_section dx_apis_section = {"apis", dx_apis_schema, false};
+const dx_section dx_apis_section = {"apis", dx_apis_schema, false, "base_url"};
 
 typedef struct reading {
     dx_apis *apis;
-    dx_arena *scratch; // of pointers on the way
+    dx_arena *scratch; // for the reading only
     dx_diags *diags;
-    bool refused;
+    dx_map texts; // kept already: names and paths come again and again
+    bool refused, keep, no_memory;
 } reading;
 
 DX_PRINTF(3, 4) static void refuse(reading *r, dx_slice at, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    dx_slice message = dx_arena_vprintf(r->apis->arena, format, args);
+    dx_slice message = dx_arena_vprintf(r->scratch, format, args);
     va_end(args);
     r->refused = true;
     (void)dx_definition_complain(r->apis->definition, r->diags, at, "%.*s", DX_SLICE_ARG(message));
@@ -28,6 +31,29 @@ static dx_slice below(reading *r, dx_slice base, dx_slice name) {
     return dx_json_pointer_join(r->scratch, base, name);
 }
 
+// A text of the definition, for as long as the snapshot lives.
+static dx_slice keep_text(reading *r, dx_slice text) {
+    if (r->keep || !text.size) return text;
+    const dx_slice *kept = dx_map_get(&r->texts, text);
+    if (kept) return *kept;
+    dx_slice *copy = DX_ARENA_NEW(r->scratch, dx_slice);
+    if (copy) *copy = dx_arena_copy(r->apis->arena, text);
+    if (copy && copy->data && dx_map_put(&r->texts, *copy, copy) == DX_OK) return *copy;
+    r->no_memory = true;
+    return (dx_slice){"", 0};
+}
+
+// Likewise a value; NULL stays NULL.
+static yyjson_val *keep_value(reading *r, yyjson_val *value) {
+    if (r->keep || !value) return value;
+    yyjson_mut_doc *doc = dx_json_mut_doc(r->scratch);
+    yyjson_mut_val *copy = doc ? yyjson_val_mut_copy(doc, value) : NULL;
+    yyjson_alc alc = dx_json_alc(r->apis->arena);
+    yyjson_doc *kept = copy ? yyjson_mut_val_imut_copy(copy, &alc) : NULL;
+    if (!kept) r->no_memory = true;
+    return yyjson_doc_get_root(kept);
+}
+
 // Findings of others, that have no place in a file yet.
 static void tell(reading *r, const dx_diags *found) {
     for (const dx_diag *diag = found->first; diag; diag = diag->next) refuse(r, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
@@ -35,7 +61,7 @@ static void tell(reading *r, const dx_diags *found) {
 
 static dx_status make_settings(reading *r, const dx_settings **out, const dx_settings *below_it, yyjson_val *above, dx_slice at) {
     dx_diags found;
-    dx_diags_init(&found, r->apis->arena);
+    dx_diags_init(&found, r->scratch);
     dx_status status = dx_settings_make(out, r->apis->maker, r->apis->arena, below_it, above, at, &found);
     tell(r, &found);
     return status == DX_INVALID ? DX_OK : status;
@@ -54,13 +80,45 @@ static dx_status make_own_settings(reading *r, const dx_settings **out, const dx
 
 // --- schemas ---------------------------------------------------------------------------------------------------------------------
 
-static dx_status build_models(reading *r) {
+// The members of `from` on the way to a parameter's schema, copied to `to`; true when there was one.
+static bool copy_schemas(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_val *from, int depth) {
+    static const int PARAM = 6; // apis/NAME/endpoints/VERSION/NAME/params/NAME
+    size_t at, count;
+    yyjson_val *key, *value;
+    bool any = false;
+    yyjson_obj_foreach(from, at, count, key, value) {
+        dx_slice name = dx_json_slice(key);
+        bool wanted = depth == 1   ? dx_slice_equal(name, DX_SLICE("endpoints"))
+                      : depth == 4 ? dx_slice_equal(name, DX_SLICE("params"))
+                                   : true;
+        if (depth == PARAM) wanted = dx_slice_equal(name, DX_SLICE("schema"));
+        if (!wanted || (!yyjson_is_obj(value) && depth != PARAM)) continue;
+        yyjson_mut_val *copy = depth == PARAM ? yyjson_val_mut_copy(doc, value) : yyjson_mut_obj(doc);
+        if (!copy || (depth != PARAM && !copy_schemas(doc, copy, value, depth + 1))) continue;
+        any = yyjson_mut_obj_add(to, yyjson_mut_strncpy(doc, name.data, name.size), copy) || any;
+    }
+    return any;
+}
+
+// What schemas may refer to: the models, and the parameters' schemas where they stand.
+static yyjson_val *schemas_of(reading *r) {
+    yyjson_val *root = dx_definition_root(r->apis->definition), *models = yyjson_obj_get(root, "models");
+    if (r->keep) return root;
+    yyjson_mut_doc *doc = dx_json_mut_doc(r->scratch);
+    yyjson_mut_val *copy = doc ? yyjson_mut_obj(doc) : NULL, *apis = copy ? yyjson_mut_obj_add_obj(doc, copy, "apis") : NULL;
+    if (!apis || (models && !yyjson_mut_obj_add_val(doc, copy, "models", yyjson_val_mut_copy(doc, models)))) return NULL;
+    (void)copy_schemas(doc, apis, yyjson_obj_get(root, "apis"), 0);
+    yyjson_alc alc = dx_json_alc(r->apis->arena);
+    return yyjson_doc_get_root(yyjson_mut_val_imut_copy(copy, &alc));
+}
+
+static dx_status build_models(reading *r, yyjson_val *root) {
     dx_apis *apis = r->apis;
     dx_diags found;
-    dx_diags_init(&found, apis->arena);
+    dx_diags_init(&found, r->scratch);
     apis->models = dx_models_create(apis->arena, true);
     if (!apis->models) return DX_NO_MEMORY;
-    dx_status status = dx_models_add_definition(apis->models, dx_definition_root(apis->definition));
+    dx_status status = dx_models_add_definition(apis->models, root);
     if (status == DX_OK) status = dx_models_build(apis->models, &found);
     tell(r, &found);
     return status == DX_INVALID ? DX_OK : status; // it was told
@@ -70,10 +128,10 @@ static dx_status add_models(reading *r) {
     dx_apis *apis = r->apis;
     apis->schemas = dx_schema_set_create(apis->arena, true);
     // References of parameters' schemas count from the whole definition: "#/models/Name".
-    dx_status status =
-        apis->schemas ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, dx_definition_root(apis->definition)) : DX_NO_MEMORY;
+    yyjson_val *root = schemas_of(r);
+    dx_status status = apis->schemas && root ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, root) : DX_NO_MEMORY;
     if (status != DX_OK) return status;
-    if (!apis->base) return build_models(r);
+    if (!apis->base) return build_models(r, root);
     apis->models = apis->base->models;
     return DX_OK;
 }
@@ -82,8 +140,8 @@ static dx_status compile_param(reading *r, dx_param *param, yyjson_val *settings
     yyjson_val *schema = yyjson_obj_get(settings, "schema");
     if (!schema) return DX_OK;
     dx_diags found;
-    dx_diags_init(&found, r->apis->arena);
-    dx_slice uri = dx_arena_printf(r->apis->arena, "#%.*s/schema", DX_SLICE_ARG(at));
+    dx_diags_init(&found, r->scratch);
+    dx_slice uri = dx_arena_printf(r->scratch, "#%.*s/schema", DX_SLICE_ARG(at));
     if (!uri.data) return DX_NO_MEMORY;
     dx_status status = dx_schema_compile(&param->schema, r->apis->schemas, uri, &found);
     tell(r, &found);
@@ -106,23 +164,37 @@ static unsigned word(yyjson_val *object, const char *name, const char *const *wo
 
 static dx_param_in default_place(const dx_endpoint *endpoint, dx_slice name) {
     if (dx_path_names(endpoint->path, name)) return DX_IN_PATH;
-    dx_method method = endpoint->operation.method;
+    dx_method method = (dx_method)endpoint->method;
     return method == DX_POST || method == DX_PUT || method == DX_PATCH ? DX_IN_BODY : DX_IN_QUERY;
+}
+
+static const dx_given *read_default(reading *r, yyjson_val *value) {
+    if (!value) return NULL;
+    dx_given *given = DX_ARENA_NEW(r->apis->arena, dx_given);
+    if (!given) {
+        r->no_memory = true;
+        return NULL;
+    }
+    *given = dx_given_json(value);
+    if (given->kind == DX_GIVEN_STR) given->as.text = keep_text(r, given->as.text);
+    if (given->kind == DX_GIVEN_TREE) given->as.tree = keep_value(r, given->as.tree);
+    return given;
 }
 
 static dx_status read_param(reading *r, dx_endpoint *endpoint, dx_param *param, dx_slice name, yyjson_val *settings, dx_slice at) {
     yyjson_val *explode = yyjson_obj_get(settings, "explode"), *in = yyjson_obj_get(settings, "in");
     dx_slice wire = dx_json_member_slice(settings, "name");
+    name = keep_text(r, name);
     *param = (dx_param){.name = name,
-                        .wire = wire.size ? wire : name,
-                        .in = in ? (dx_param_in)word(settings, "in", places, DX_COUNT_OF(places)) : default_place(endpoint, name),
-                        .type = (dx_param_type)word(settings, "type", types, DX_COUNT_OF(types)),
-                        .style = (dx_param_style)word(settings, "style", styles, DX_COUNT_OF(styles)),
+                        .wire = wire.size ? keep_text(r, wire) : name,
+                        .in = (dx_param_in)((in ? word(settings, "in", places, DX_COUNT_OF(places)) : default_place(endpoint, name)) & 7),
+                        .type = (dx_param_type)(word(settings, "type", types, DX_COUNT_OF(types)) & 15),
+                        .style = (dx_param_style)(word(settings, "style", styles, DX_COUNT_OF(styles)) & 7),
                         .required = yyjson_get_bool(yyjson_obj_get(settings, "required")),
                         .secret = yyjson_get_bool(yyjson_obj_get(settings, "secret")),
                         .explode = !explode || yyjson_get_bool(explode),
-                        .otherwise = yyjson_obj_get(settings, "default"),
-                        .description = dx_json_member_slice(settings, "description")};
+                        .otherwise = read_default(r, yyjson_obj_get(settings, "default")),
+                        .description = keep_text(r, dx_json_member_slice(settings, "description"))};
     if (param->in == DX_IN_PATH) {
         param->required = !param->otherwise;
         if (!dx_path_names(endpoint->path, name))
@@ -184,9 +256,8 @@ static bool is_idempotent(dx_method method) {
 }
 
 static dx_status read_body(reading *r, dx_endpoint *endpoint, yyjson_val *settings) {
-    (void)r;
     dx_slice type = dx_json_member_slice(yyjson_obj_get(settings, "body"), "content_type");
-    endpoint->content_type = type.size ? type : DX_SLICE("application/json");
+    endpoint->content_type = type.size ? keep_text(r, type) : DX_SLICE("application/json");
     endpoint->body_form =
         dx_http_media_is(endpoint->content_type, "application/x-www-form-urlencoded") ? DX_BODY_FORM_URLENCODED
         : dx_http_media_is(endpoint->content_type, "multipart/form-data")             ? DX_BODY_FORM_MULTIPART
@@ -221,8 +292,15 @@ static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings,
             refuse(r, below(r, at, dx_slice_str(names[i])), "there is no model \"%.*s\"%s%.*s%s", DX_SLICE_ARG(name),
                    near.size ? "; did you mean \"" : "", DX_SLICE_ARG(near), near.size ? "\"?" : "");
         }
-        *(i ? &endpoint->response_model : &endpoint->request_model) = name;
+        *(i ? &endpoint->response_model : &endpoint->request_model) = keep_text(r, name);
     }
+}
+
+static void check_pages(reading *r, const dx_endpoint *endpoint, dx_slice at) {
+    dx_paginate paginate;
+    dx_error problem;
+    if (endpoint->paginate && dx_paginate_read(&paginate, r->apis->arena, endpoint, NULL, &problem))
+        refuse(r, below(r, at, DX_SLICE("paginate")), "%s", problem.message);
 }
 
 static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *api, dx_slice version, dx_slice name, yyjson_val *settings,
@@ -230,24 +308,23 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     dx_slice method = dx_json_member_slice(settings, "method");
     yyjson_val *auth = yyjson_obj_get(settings, "auth_required"), *idempotent = yyjson_obj_get(settings, "idempotent");
     endpoint->api = api;
-    endpoint->name = name;
-    endpoint->version = version;
-    endpoint->pointer = dx_arena_copy(r->apis->arena, at);
     endpoint->full = dx_arena_printf(r->apis->arena, "%.*s.%.*s.%.*s", DX_SLICE_ARG(api->name), DX_SLICE_ARG(version), DX_SLICE_ARG(name));
-    endpoint->summary = dx_json_member_slice(settings, "summary");
-    endpoint->path = dx_json_member_slice(settings, "path");
-    endpoint->operation.id = endpoint->full;
-    endpoint->operation.method = method.size ? dx_method_parse(method) : DX_GET;
+    if (!endpoint->full.data) return DX_NO_MEMORY;
+    endpoint->version = dx_slice_of(endpoint->full.data + api->name.size + 1, version.size);
+    endpoint->name = dx_slice_from(endpoint->full, api->name.size + version.size + 2);
+    endpoint->summary = keep_text(r, dx_json_member_slice(settings, "summary"));
+    endpoint->path = keep_text(r, dx_json_member_slice(settings, "path"));
+    endpoint->method = method.size ? (uint8_t)dx_method_parse(method) : DX_GET;
     endpoint->auth_required = !auth || yyjson_get_bool(auth);
-    endpoint->idempotent = idempotent ? yyjson_get_bool(idempotent) : is_idempotent(endpoint->operation.method);
-    endpoint->paginate = yyjson_obj_get(settings, "paginate");
-    if (!endpoint->full.data || !endpoint->pointer.data) return DX_NO_MEMORY;
+    endpoint->idempotent = idempotent ? yyjson_get_bool(idempotent) : is_idempotent((dx_method)endpoint->method);
+    endpoint->paginate = keep_value(r, yyjson_obj_get(settings, "paginate"));
     dx_status status = make_settings(r, &endpoint->settings, api->settings, settings, at);
     if (status == DX_OK) status = read_body(r, endpoint, settings);
     if (status == DX_OK) status = read_params(r, endpoint, settings, at);
     if (status != DX_OK) return status;
     find_wrap(r, endpoint, settings, at);
     read_models(r, endpoint, settings, at);
+    check_pages(r, endpoint, at);
     dx_slice problem = {0};
     status = dx_path_compile(&endpoint->pieces, &endpoint->piece_count, r->apis->arena, endpoint->path, endpoint->params,
                              endpoint->param_count, &problem);
@@ -345,13 +422,12 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
     dx_api *api = DX_ARENA_NEW(r->apis->arena, dx_api);
     if (!api) return DX_NO_MEMORY;
     api->apis = r->apis;
-    api->name = name;
-    api->title = dx_json_member_slice(settings, "title");
+    api->name = keep_text(r, name);
+    api->title = keep_text(r, dx_json_member_slice(settings, "title"));
     api->registered = r->apis->base != NULL;
     api->since = dx_clock_utc() / 1000;
     api->pointer = dx_json_pointer_join(r->apis->arena, DX_SLICE("/apis"), name);
-    if (!api->pointer.data) return DX_NO_MEMORY;
-    dx_status status = read_url(r, api, dx_json_member_slice(settings, "base_url"));
+    dx_status status = read_url(r, api, keep_text(r, dx_json_member_slice(settings, "base_url")));
     if (status == DX_OK) status = make_own_settings(r, &api->settings, defaults, settings, api->pointer);
     if (status == DX_OK) status = read_endpoints(r, api, settings);
     if (status != DX_OK) return status;
@@ -362,29 +438,22 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
                                .full = dx_arena_printf(r->apis->arena, "%.*s.request", DX_SLICE_ARG(name)),
                                .auth_required = true,
                                .open = true,
-                               .content_type = DX_SLICE("application/json"),
-                               .pointer = api->pointer};
-    api->plain.operation.id = api->plain.full;
-    return api->plain.full.data ? dx_map_put(&r->apis->apis, name, api) : DX_NO_MEMORY;
+                               .content_type = DX_SLICE("application/json")};
+    return api->plain.full.data && !r->no_memory ? dx_map_put(&r->apis->apis, api->name, api) : DX_NO_MEMORY;
 }
 
 static dx_status read_all(reading *r) {
     yyjson_val *section = dx_definition_section(r->apis->definition, "apis"), *key, *value;
-    dx_apis *apis = r->apis, *base = apis->base;
+    const dx_settings *farther = r->apis->base ? r->apis->base->defaults : NULL, **defaults = &r->apis->defaults;
     size_t at, count;
-    dx_status status = DX_OK;
-    if (base)
-        apis->maker = base->maker;
-    else
-        status = dx_settings_maker_create(&apis->maker, apis->arena);
+    dx_status status = dx_settings_maker_create(&r->apis->maker, r->apis->arena);
+    if (status == DX_OK) dx_settings_maker_scratch(r->apis->maker, r->scratch);
     if (status == DX_OK) status = add_models(r);
-    if (status == DX_OK)
-        status = make_settings(r, &apis->defaults, base ? base->defaults : NULL, yyjson_obj_get(section, "defaults"),
-                               DX_SLICE("/apis/defaults"));
+    if (status == DX_OK) status = make_settings(r, defaults, farther, yyjson_obj_get(section, "defaults"), DX_SLICE("/apis/defaults"));
     if (status != DX_OK) return status;
     yyjson_obj_foreach(section, at, count, key, value) {
         if (dx_slice_equal(dx_json_slice(key), DX_SLICE("defaults"))) continue;
-        status = read_api(r, dx_json_slice(key), apis->defaults, value);
+        status = read_api(r, dx_json_slice(key), *defaults, value);
         if (status != DX_OK) return status;
     }
     return r->refused ? DX_INVALID : DX_OK;
@@ -400,32 +469,72 @@ static dx_apis *make_apis(dx_apis *base) {
     apis->arena = arena;
     apis->base = base ? dx_apis_hold(base) : NULL;
     atomic_init(&apis->holders, 1);
-    dx_map_init(&apis->names, arena);
+    dx_map_init(&apis->names, NULL);
     dx_map_init(&apis->apis, arena);
     return apis;
 }
 
-dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) {
-    return dx_apis_create_over(out, definition, NULL, diags);
-}
-
-dx_status dx_apis_create_over(dx_apis **out, dx_definition *definition, dx_apis *base, dx_diags *diags) {
+static dx_status read_apis(dx_apis **out, const dx_definition *definition, bool keep, dx_apis *base, dx_diags *diags) {
     *out = NULL;
-    dx_apis *apis = make_apis(base);
+    dx_arena *scratch = dx_arena_create(DX_APIS_ARENA_CAP);
+    dx_apis *apis = scratch ? make_apis(base) : NULL;
     if (!apis) {
-        dx_definition_destroy(definition);
+        dx_arena_destroy(scratch);
         return DX_NO_MEMORY;
     }
     apis->definition = definition;
-    reading r = {.apis = apis, .scratch = dx_arena_create(DX_APIS_ARENA_CAP), .diags = diags};
-    dx_status status = r.scratch ? read_all(&r) : DX_NO_MEMORY;
-    dx_arena_destroy(r.scratch);
+    reading r = {.apis = apis, .scratch = scratch, .keep = keep, .diags = diags};
+    dx_map_init(&r.texts, scratch);
+    dx_status status = read_all(&r);
+    if (apis->maker) dx_settings_maker_scratch(apis->maker, NULL);
+    dx_arena_destroy(scratch);
     if (status != DX_OK) {
         dx_apis_release(apis);
         return status;
     }
     *out = apis;
     return DX_OK;
+}
+
+dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) {
+    return read_apis(out, definition, true, NULL, diags);
+}
+
+static dx_status create_over(dx_apis **out, dx_definition *definition, bool keep, dx_apis *base, dx_diags *diags) {
+    dx_status status = read_apis(out, definition, keep, base, diags);
+    if (status == DX_OK)
+        (*out)->owned = definition;
+    else
+        dx_definition_destroy(definition);
+    return status;
+}
+
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) {
+    return create_over(out, definition, keep, NULL, diags);
+}
+
+dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_diags *diags) {
+    return dx_apis_load_over(out, path, text, options, keep, NULL, diags);
+}
+
+dx_status dx_apis_load_over(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_apis *base,
+                            dx_diags *diags) {
+    static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
+    const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
+    dx_definition *definition;
+    dx_definition_options own = options ? *options : (dx_definition_options){0};
+    own.others = others;
+    own.bare = "apis";
+    own.text = text;
+    *out = NULL;
+    dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &own, diags);
+    return status == DX_OK ? create_over(out, definition, keep, base, diags) : status;
+}
+
+void dx_apis_forget_definition(dx_apis *apis) {
+    if (apis->owned) dx_definition_destroy(apis->owned);
+    apis->owned = NULL;
+    apis->definition = NULL;
 }
 
 dx_apis *dx_apis_hold(dx_apis *apis) {
@@ -436,10 +545,11 @@ dx_apis *dx_apis_hold(dx_apis *apis) {
 void dx_apis_release(dx_apis *apis) {
     if (!apis || atomic_fetch_sub_explicit(&apis->holders, 1, memory_order_acq_rel) != 1) return;
     if (apis->gone) apis->gone(apis->gone_ctx, apis);
-    dx_definition *definition = apis->definition;
+    dx_definition *definition = apis->owned;
     dx_apis *base = apis->base;
+    dx_map_deinit(&apis->names);
     dx_arena_destroy(apis->arena); // the struct lies in it
-    dx_definition_destroy(definition);
+    if (definition) dx_definition_destroy(definition);
     dx_apis_release(base);
 }
 
@@ -518,4 +628,11 @@ const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest)
     const dx_api *found = dx_map_get(&apis->apis, name);
     if (nearest) *nearest = found ? (dx_slice){0} : dx_map_nearest(&apis->apis, name);
     return found;
+}
+
+dx_slice dx_endpoint_pointer(const dx_endpoint *endpoint, dx_arena *arena) {
+    dx_slice at = endpoint->api->pointer;
+    if (endpoint->open) return at;
+    at = dx_json_pointer_join(arena, at, DX_SLICE("endpoints"));
+    return dx_json_pointer_join(arena, dx_json_pointer_join(arena, at, endpoint->version), endpoint->name);
 }

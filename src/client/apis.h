@@ -27,12 +27,12 @@ typedef enum dx_param_style { DX_STYLE_FORM, DX_STYLE_SPACE, DX_STYLE_PIPE, DX_S
 
 typedef struct dx_param {
     dx_slice name, wire; // the callers' and the API's
-    dx_param_in in;
-    dx_param_type type;
-    dx_param_style style;
-    bool required, secret, explode;
-    yyjson_val *otherwise;   // its default; NULL: none
-    const dx_schema *schema; // NULL: none
+    dx_param_in in : 8;
+    dx_param_type type : 8;
+    dx_param_style style : 8;
+    bool required : 1, secret : 1, explode : 1;
+    const struct dx_given *otherwise; // its default (client/value.h); NULL: none
+    const dx_schema *schema;          // NULL: none
     dx_slice description;
 } dx_param;
 #define DX_PARAM_COUNT_CAP 256
@@ -46,25 +46,25 @@ typedef struct dx_path_piece {
 typedef enum dx_body_form { DX_BODY_FORM_JSON, DX_BODY_FORM_URLENCODED, DX_BODY_FORM_MULTIPART, DX_BODY_FORM_BYTES } dx_body_form;
 
 typedef struct dx_api dx_api;
+// Kept small: a definition may have ten thousand.
 typedef struct dx_endpoint {
-    dx_operation operation; // id: the full name, "github.v1.get_user"; the chain is the settings'
     const dx_api *api;
     const dx_settings *settings;
-    dx_slice name, version, full, summary;
-    dx_slice path; // as written, for help
+    dx_slice full; // "github.v1.get_user", NUL-terminated; name and version are parts of it
+    dx_slice name, version, summary;
+    dx_slice path; // as written
     const dx_path_piece *pieces;
     const dx_param *params;
-    uint16_t piece_count, param_count;
-    bool auth_required, idempotent;
-    bool open; // parameters that it does not know are taken too (plain requests)
-    dx_body_form body_form;
-    dx_slice content_type;
     const dx_param *wrap;                   // the one that is the whole body; NULL: none
+    dx_slice content_type;                  // of a body of its parameters
     dx_slice request_model, response_model; // empty: none
-    bool response_list;                     // response_model is of the items
     yyjson_val *paginate;                   // NULL: no pages
-    dx_slice pointer;                       // in the definition
     _Atomic(struct dx_meter *) meter;       // what is counted of it, once it is called; outlives snapshots
+    uint16_t piece_count, param_count;
+    uint8_t method, body_form; // dx_method, dx_body_form
+    bool auth_required, idempotent;
+    bool open;          // parameters that it does not know are taken too (plain requests)
+    bool response_list; // response_model is of the items
 } dx_endpoint;
 
 // When an API counts as well: of all APIs, or its own member `health`.
@@ -84,7 +84,7 @@ struct dx_api {
     const dx_endpoint **endpoints;
     size_t endpoint_count;
     dx_health_settings health_settings;
-    dx_slice pointer;
+    dx_slice pointer; // in the definition
     struct dx_apis *apis;
     struct dx_meters *meters; // what is counted of it; outlives snapshots. NULL until its chains are built
     bool registered;          // at run time
@@ -94,30 +94,42 @@ struct dx_api {
 typedef struct dx_apis {
     atomic_size_t holders;
     dx_arena *arena;
-    dx_definition *definition; // owned; NULL: composed of others, who own what they are made of
-    struct dx_apis *base;      // held: whose defaults and models count; NULL: its own
+    const dx_definition *definition; // NULL: forgotten
+    dx_definition *owned;            // the same; NULL: it is the caller's
+    struct dx_apis *base;            // held: whose defaults and models count; NULL: its own
     const dx_settings *defaults;
     dx_settings_maker *maker;
-    dx_schema_set *schemas;                        // of parameters and models; NULL: none were compiled
-    dx_models *models;                             // built
-    dx_map names;                                  // "api.endpoint" and "api.version.endpoint" → dx_endpoint
-    dx_map apis;                                   // name → dx_api
+    dx_schema_set *schemas; // of parameters and models
+    dx_models *models;      // built
+    dx_map names;           // "api.endpoint" and "api.version.endpoint" → dx_endpoint; on the heap, so that growing leaves nothing behind
+    dx_map apis;            // name → dx_api
     void (*gone)(void *ctx, struct dx_apis *apis); // when the last holder lets go, before the memory goes; NULL: nothing
     void *gone_ctx;
 } dx_apis;
 
 #define DX_APIS_ARENA_CAP ((size_t)1 << 30)
 
-// Reads the sections `apis` and `models` of a definition, which it takes over (also on failure). Findings are located: DX_INVALID. One
-// holder. `definition` was loaded with both sections.
-dx_status dx_apis_create(dx_apis **out, dx_definition *definition, dx_diags *diags) DX_MUST_USE;
-dx_apis *dx_apis_hold(dx_apis *apis); // any thread
-void dx_apis_release(dx_apis *apis);  // takes NULL
-// Likewise of one API that comes at run time, over the defaults and models of `base`, which it holds.
-dx_status dx_apis_create_over(dx_apis **out, dx_definition *definition, dx_apis *base, dx_diags *diags) DX_MUST_USE;
+// Reads the sections `apis` and `models` of a definition, which it takes over (also on failure). What is needed of it is copied, so that it
+// can be forgotten once nothing more is to be said of it; with `keep` nothing is, and it must stay: for those who show where things come
+// from. Findings are located: DX_INVALID. One holder. `definition` was loaded with both sections.
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) DX_MUST_USE;
+// The same, kept, of a definition that stays the caller's and outlives it.
+dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) DX_MUST_USE;
+// The same of the file `path`, or of `text` when that is not empty, with all that is not for callers passed over. Of `options` (NULL: none)
+// the variables count. DX_INVALID and the like, with findings.
+dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep,
+                       dx_diags *diags) DX_MUST_USE;
+// Likewise of APIs that come at run time, over the defaults and models of `base` (NULL: none), which is held.
+dx_status dx_apis_load_over(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_apis *base,
+                            dx_diags *diags) DX_MUST_USE;
 // All APIs of `from` but the one named `without` (empty: all), and those of `with` (NULL: none), which count where both have a name. Holds
 // whom they belong to. `base` is whose maker and models stand for it.
 dx_status dx_apis_compose(dx_apis **out, dx_apis *from, dx_slice without, dx_apis *with, dx_apis *base) DX_MUST_USE;
+void dx_apis_forget_definition(dx_apis *apis); // not of one made with `keep`
+dx_apis *dx_apis_hold(dx_apis *apis);          // any thread
+void dx_apis_release(dx_apis *apis);           // takes NULL
+// Where it stands in the definition, "/apis/github/endpoints/v1/get_user"; of a plain request the API's place. In the arena.
+dx_slice dx_endpoint_pointer(const dx_endpoint *endpoint, dx_arena *arena);
 // The endpoint of a name; NULL: there is none, and `*nearest` (may be NULL) is a name that was perhaps meant, or empty.
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest);
 const dx_api *dx_apis_api(const dx_apis *apis, dx_slice name, dx_slice *nearest);

@@ -70,6 +70,19 @@ static dx_error_code check_schema(binding *b, const dx_param *param, const dx_gi
                    DX_SLICE_ARG(param->name), DX_SLICE_ARG(text_of));
 }
 
+static dx_error_code keep_secret(binding *b, const dx_given *value) {
+    dx_buffer text;
+    b->out->has_secret = true;
+    if (value->kind == DX_GIVEN_NULL || value->kind == DX_GIVEN_TREE) return DX_ERROR_NONE;
+    dx_bound_secret *secret = DX_ARENA_NEW(b->arena, dx_bound_secret);
+    dx_buffer_init(&text, b->arena, DX_BODY_TEXT_CAP);
+    dx_given_write_text(&text, value);
+    if (!secret || dx_buffer_status(&text) != DX_OK) return no_memory(b);
+    *secret = (dx_bound_secret){b->out->secrets, dx_buffer_slice(&text)};
+    b->out->secrets = secret;
+    return DX_ERROR_NONE;
+}
+
 static dx_error_code take_value(binding *b, const dx_param *param, size_t index, dx_given value) {
     const char *expected;
     if (value.kind == DX_GIVEN_NULL && param->in != DX_IN_BODY) { // nothing to send
@@ -85,7 +98,8 @@ static dx_error_code take_value(binding *b, const dx_param *param, size_t index,
     }
     b->values[index] = value;
     b->has[index] = true;
-    if (param->secret) b->out->has_secret = true;
+    dx_error_code code = param->secret ? keep_secret(b, &value) : DX_ERROR_NONE;
+    if (code) return code;
     return param->schema && value.kind != DX_GIVEN_NULL ? check_schema(b, param, &value) : DX_ERROR_NONE;
 }
 
@@ -100,6 +114,11 @@ static dx_error_code take_arg(binding *b, const dx_arg *arg) {
     return take_value(b, param, (size_t)(param - b->endpoint->params), value);
 }
 
+// A body that is given whole stands for the parameters in it.
+static bool stands_for(const dx_call_options *options, const dx_param *param) {
+    return param->in == DX_IN_BODY && (options->body || options->body_file || options->source);
+}
+
 static dx_error_code gather(binding *b) {
     const dx_endpoint *endpoint = b->endpoint;
     size_t room = endpoint->param_count ? endpoint->param_count : 1;
@@ -112,8 +131,8 @@ static dx_error_code gather(binding *b) {
     }
     for (size_t i = 0; i < endpoint->param_count; i++) {
         const dx_param *param = &endpoint->params[i];
-        if (b->has[i]) continue;
-        dx_error_code code = param->otherwise ? take_value(b, param, i, dx_given_json(param->otherwise)) : DX_ERROR_NONE;
+        if (b->has[i] || stands_for(b->asked->options, param)) continue;
+        dx_error_code code = param->otherwise ? take_value(b, param, i, *param->otherwise) : DX_ERROR_NONE;
         if (!code && param->required && !b->has[i]) code = refuse(b, "parameter", param->name, "is missing");
         if (code) return code;
     }
@@ -137,8 +156,19 @@ static bool is_dots(const dx_given *value) {
     return value->kind == DX_GIVEN_STR && (dx_slice_equal(value->as.text, DX_SLICE(".")) || dx_slice_equal(value->as.text, DX_SLICE("..")));
 }
 
+static bool can_be_sent(dx_slice target) {
+    for (size_t i = 0; i < target.size; i++)
+        if ((unsigned char)target.data[i] <= ' ' || target.data[i] == 127 || target.data[i] == '#') return false;
+    return target.data[0] == '/';
+}
+
 static dx_error_code write_path(binding *b) {
     const dx_endpoint *endpoint = b->endpoint;
+    dx_slice target = b->asked->target;
+    if (target.size) {
+        dx_buffer_add(&b->path, target);
+        return can_be_sent(target) ? DX_ERROR_NONE : refuse(b, "target", target, "can't be sent");
+    }
     dx_buffer_add(&b->path, endpoint->api->base_path);
     if (endpoint->open) {
         dx_buffer_add(&b->path, b->asked->path);
@@ -204,6 +234,16 @@ static void write_query(binding *b, const dx_param *param, const dx_given *value
     if (value->kind != DX_GIVEN_TREE) return add_pair(b, param->wire, value);
     if (yyjson_is_arr(value->as.tree)) return add_list(b, param, value->as.tree);
     add_object(b, param, value->as.tree);
+}
+
+// Of a target that is given, the query says all that is no secret.
+static bool is_said(binding *b, dx_slice wire) {
+    size_t question = dx_slice_find(b->asked->target, '?');
+    dx_slice rest = question == SIZE_MAX ? (dx_slice){0} : dx_slice_from(b->asked->target, question + 1), name, value;
+    dx_status status = DX_OK;
+    while (dx_form_next(&rest, b->arena, &name, &value, &status))
+        if (dx_slice_equal(name, wire)) return true;
+    return false;
 }
 
 // --- headers ---------------------------------------------------------------------------------------------------------------------
@@ -290,6 +330,7 @@ static dx_error_code add_key(binding *b) {
 static dx_error_code write_param(binding *b, const dx_param *param, const dx_given *value) {
     switch (param->in) {
     case DX_IN_QUERY:
+        if (b->asked->target.size && (!param->secret || is_said(b, param->wire))) return DX_ERROR_NONE;
         write_query(b, param, value);
         return DX_ERROR_NONE;
     case DX_IN_COOKIE:
@@ -343,7 +384,7 @@ static dx_error_code finish_target(binding *b) {
 }
 
 static dx_error_code check_plain(binding *b) {
-    b->out->method = b->endpoint->open ? dx_method_parse(b->asked->method) : b->endpoint->operation.method;
+    b->out->method = b->endpoint->open ? dx_method_parse(b->asked->method) : (dx_method)b->endpoint->method;
     if (!b->endpoint->open) return DX_ERROR_NONE;
     if (b->out->method == DX_METHOD_UNKNOWN || b->out->method == DX_CONNECT || b->out->method == DX_TRACE)
         return dx_fail(b->error, DX_ERROR_ARGUMENT, "the method \"%.*s\" can't be sent", DX_SLICE_ARG(b->asked->method));

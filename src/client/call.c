@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "client/fail.h"
+#include "client/hedging.h"
 #include "client/log.h"
 #include "client/modelling.h"
 #include "client/trace.h"
@@ -20,7 +21,7 @@ void dx_call_hold(dx_call *call) {
 void dx_call_release(dx_call *call) {
     if (!call || atomic_fetch_sub_explicit(&call->holders, 1, memory_order_acq_rel) != 1) return;
     dx_response_forget(&call->response);
-    dx_apis_release(call->apis); // of one that never began
+    dx_apis_release(call->apis); // of one that was never begun
     dx_pool_give(call->pool, call->arena);
 }
 
@@ -34,7 +35,7 @@ static void take_options(dx_call *call, const dx_call_options *options) {
     call->fresh = options->fresh;
     call->only_cached = options->only_cached;
     call->raise = options->raise_on_error == DX_RAISE_AS_DEFINED ? call->settings->raise : options->raise_on_error == DX_RAISE_ALWAYS;
-    call->has_sink = options->sink != NULL;
+    call->has_sink = call->x.streams = options->sink != NULL;
     if (options->sink) call->sink = *options->sink;
     call->endpoint_name = dx_arena_copy(call->arena, call->endpoint->full).data;
 }
@@ -51,6 +52,7 @@ static void fill_request(dx_call *call) {
     request->secure = call->endpoint->api->secure;
     request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
     call->sent_fields = bound->fields;
+    call->upload = bound->upload;
     bool idempotent = call->endpoint->open ? bound->method != DX_POST && bound->method != DX_PATCH : call->endpoint->idempotent;
     request->repeatable = idempotent || bound->keyed;
 }
@@ -59,7 +61,6 @@ static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_erro
     const char *own = asked->options->settings;
     yyjson_doc *document;
     dx_diags found;
-    call->settings = asked->endpoint->settings;
     if (!own) return DX_ERROR_NONE;
     dx_diags_init(&found, call->arena);
     dx_status status = dx_json_read(&document, call->arena, dx_slice_str(own), NULL, &found);
@@ -73,43 +74,89 @@ static dx_error_code make_settings(dx_call *call, const dx_asked *asked, dx_erro
     return found.first ? dx_fail_diags(error, DX_ERROR_ARGUMENT, &found) : no_memory(error);
 }
 
-dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) {
-    dx_asked given = *asked;
+static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoint) {
     dx_arena *arena = dx_pool_take(client->pool);
     dx_call *call = arena ? DX_ARENA_NEW(arena, dx_call) : NULL;
-    *out = NULL;
     if (!call) {
         if (arena) dx_pool_give(client->pool, arena);
-        return no_memory(error);
+        return NULL;
     }
     call->pool = client->pool;
     call->arena = arena;
     call->client = client;
-    call->apis = apis;
-    call->endpoint = asked->endpoint;
+    call->endpoint = endpoint;
+    call->settings = endpoint->settings;
+    call->apis = dx_apis_hold(apis);
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
-    call->x.operation = &asked->endpoint->operation;
+    call->x.owner = call;
     call->x.phase_since = call->x.started = dx_clock_monotonic();
+    return call;
+}
+
+static dx_error_code give_up(dx_call *call, dx_error_code code) {
+    dx_call_release(call);
+    return code;
+}
+
+// Who it is, for caches and limits.
+static bool set_principal(dx_call *call) {
+    const dx_auth *auth = call->settings->identity;
+    if (!auth || !call->endpoint->auth_required) return true;
+    dx_principal *principal = DX_ARENA_NEW(call->arena, dx_principal);
+    if (!principal) return false;
+    principal->id = dx_slice_str(auth->identity); // the settings hold the auth, and the call the settings
+    call->x.principal = principal;
+    return true;
+}
+
+static dx_error_code finish_making(dx_call *call, dx_nanos timeout, dx_error *error) {
+    fill_request(call);
+    call->x.deadline = timeout ? call->x.started + timeout : 0;
+    return set_principal(call) ? DX_ERROR_NONE : no_memory(error);
+}
+
+// What the caller wants of a cache is said as HTTP says it (RFC 9111 section 5.2.1).
+static dx_error_code ask_cache(dx_call *call, dx_error *error) {
+    if (!call->fresh && !call->only_cached) return DX_ERROR_NONE;
+    if (call->only_cached && !call->settings->cache)
+        return dx_fail(error, DX_ERROR_NOT_CACHED, "%.*s has no cache", DX_SLICE_ARG(call->endpoint->full));
+    dx_slice value = call->only_cached ? DX_SLICE("only-if-cached") : DX_SLICE("no-cache");
+    return dx_fields_add(&call->bound.fields, call->arena, DX_SLICE("Cache-Control"), value) == DX_OK ? DX_ERROR_NONE : no_memory(error);
+}
+
+dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) {
+    dx_asked given = *asked;
+    *out = NULL;
+    dx_call *call = make(client, apis, asked->endpoint);
+    if (!call) return no_memory(error);
     dx_error_code code = make_settings(call, asked, error);
     given.settings = call->settings;
     if (!code) take_options(call, asked->options);
     if (!code && !dx_log_keep_secrets(call, &given)) code = no_memory(error);
     if (!code) code = dx_trace_begin(call, asked->options->correlation_id, error);
     if (!code && call->settings->sanitize) code = dx_sanitize_asked(&given, call, error);
-    if (!code) code = dx_bind(&call->bound, arena, &given, error);
-    if (!code) code = dx_model_request(&call->bound, arena, client, &given, error);
+    if (!code) code = dx_bind(&call->bound, call->arena, &given, error);
+    if (!code) code = dx_model_request(&call->bound, call->arena, client, &given, error);
     if (!code) code = dx_trace_send(call, asked->options->correlation_id, error);
-    if (code) {
-        call->apis = NULL;
-        dx_log_clean_message(client, call, error);
-        dx_call_release(call);
-        return code;
-    }
-    (void)dx_apis_hold(apis);
-    fill_request(call);
+    if (!code) code = ask_cache(call, error);
     dx_nanos timeout = asked->options->timeout_ms > 0 ? (dx_nanos)asked->options->timeout_ms * DX_MILLISECOND : call->settings->timeout;
-    call->x.deadline = timeout ? call->x.started + timeout : 0;
+    if (!code) code = finish_making(call, timeout, error);
+    if (code) dx_log_clean_message(client, call, error);
+    if (code) return give_up(call, code);
+    *out = call;
+    return DX_ERROR_NONE;
+}
+
+dx_error_code dx_call_clone(dx_call **out, const dx_call *from, bool (*fill)(dx_bound *to, dx_arena *arena, const dx_call *from)) {
+    static const dx_call_options options = DX_CALL_OPTIONS_INIT;
+    *out = NULL;
+    dx_call *call = make(from->client, from->apis, from->endpoint);
+    if (!call) return DX_ERROR_NO_MEMORY;
+    take_options(call, &options);
+    dx_error_code code = dx_trace_begin(call, NULL, NULL);
+    if (!code) code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
+    if (code) return give_up(call, code);
     *out = call;
     return DX_ERROR_NONE;
 }
@@ -120,6 +167,7 @@ static void unlink_call(dx_call *call) {
     *call->link = call->next;
     if (call->next) call->next->link = call->link;
     dx_timer_stop(call->engine->loop, &call->deadline);
+    dx_timer_stop(call->engine->loop, &call->in_queue);
     dx_alarm_deinit(&call->alarm);
 }
 
@@ -129,15 +177,15 @@ static void take_answer(dx_call *call) {
     call->response.fields = x->response.fields;
     call->response.body = call->has_sink ? (dx_slice){0} : x->response.body;
     call->response.attempts = x->attempt;
+    call->response.cache = (dx_cache_state)x->cached;
     call->has_response = x->failure == DX_ERROR_NONE;
 }
 
 static void say_failure(dx_call *call) {
     dx_exchange *x = &call->x;
     dx_error *error = &call->error;
-    dx_slice who = call->endpoint->full;
-    dx_slice detail =
-        dx_log_clean(call->client, call, call->arena, DX_CLEAN_TEXT, (dx_slice){0}, x->failure_detail); // whole: a cut secret is not found
+    dx_slice who = call->endpoint->full; // the detail is cleaned whole: a secret that was cut is not found
+    dx_slice detail = dx_log_clean(call->client, call, call->arena, DX_CLEAN_TEXT, (dx_slice){0}, x->failure_detail);
     const char *meaning = dx_error_meaning(x->failure);
     dx_phase phase = error->phase;
     if (x->failure == DX_ERROR_TIMEOUT && !detail.size)
@@ -237,6 +285,8 @@ static bool on_piece(dx_transfer *transfer, dx_slice piece) {
 static void on_done(dx_transfer *transfer) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
     dx_admission_done(&call->engine->admission, transfer);
+    if (dx_hedging_answered(call)) return;
+    call->x.stop = NULL;
     if (!call->streaming) return dx_exchange_resume(&call->x, DX_ANSWER);
     call->streaming = false;
     if (call->head_told) end(call);
@@ -274,7 +324,23 @@ bool dx_call_write_url(dx_call *call) {
 
 static void stop_sending(dx_exchange *x) {
     dx_call *call = dx_call_of(x);
+    dx_hedging_stop(call);
     dx_admission_cancel(&call->engine->admission, &call->transfer);
+}
+
+static void on_queue_timeout(dx_timer *timer) {
+    dx_call *call = DX_CONTAINER_OF(timer, dx_call, in_queue);
+    if (!dx_admission_waits(&call->transfer)) return;
+    dx_admission_cancel(&call->engine->admission, &call->transfer);
+    call->x.stop = NULL;
+    (void)dx_exchange_fail_out(&call->x, DX_ERROR_QUEUE_FULL, "it waited longer than pool.queue_timeout for a connection");
+    dx_exchange_resume(&call->x, DX_ANSWER);
+}
+
+static void wait_in_queue(dx_call *call) {
+    if (!dx_admission_waits(&call->transfer) || !call->settings->wire.queue_timeout) return;
+    call->in_queue.fire = on_queue_timeout;
+    dx_timer_start(call->engine->loop, &call->in_queue, call->settings->wire.queue_timeout);
 }
 
 dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
@@ -290,7 +356,7 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
     call->transfer.x = x;
     call->transfer.ops = &transfer_ops;
     call->transfer.wire = &call->settings->wire;
-    call->transfer.upload = call->bound.upload;
+    call->transfer.upload = call->upload;
     call->transfer.stream = call->has_sink;
     size_t scheme = x->request.secure ? 8 : 7;
     if (!dx_admission_enter(&call->engine->admission, &call->transfer,
@@ -298,6 +364,8 @@ dx_verdict dx_call_send(const void *conf, dx_exchange *x) {
         x->stop = NULL;
         return DX_ANSWER;
     }
+    wait_in_queue(call);
+    dx_hedging_begin(call);
     return DX_WAIT;
 }
 

@@ -50,20 +50,27 @@ struct dx_call {
     dx_call *next, **link; // among the engine's
     dx_timer deadline;     // coarse, for long ones
     dx_alarm alarm;        // for short ones
+    dx_timer in_queue;     // pool.queue_timeout
     dx_task start, stop, go_on;
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
-    struct dx_meter *meter;           // NULL: not counted
-    uint64_t received;                // bytes, of a stream
-    struct dx_call_secret *secrets;   // of this call alone (log_secret.c)
-    struct dx_redactor *own_redactor; // of those, once it is needed
-    struct dx_call_log *log;          // what was logged of its attempts
-    dx_middleware_view *middleware;   // NULL: none runs
+    struct dx_meter *meter;               // NULL: not counted
+    uint64_t received;                    // bytes, of a stream
+    struct dx_call_secret *secrets;       // of this call alone (log_secret.c)
+    struct dx_redactor *own_redactor;     // of those, once it is needed
+    struct dx_call_log *log;              // what was logged of its attempts
+    dx_middleware_view *middleware;       // NULL: none runs
+    dx_exchange_request before_redirects; // the request as it came to the redirect filter
+    dx_upload *upload;                    // of the present attempt: none once a redirect has made it a GET
+    struct dx_hedging *hedging;           // of the attempt; NULL: none
 };
 
 // From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.
 dx_error_code dx_call_create(dx_call **out, struct dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) DX_MUST_USE;
+// A call of the same endpoint and settings whose request `fill` writes, into the new call's arena.
+dx_error_code dx_call_clone(dx_call **out, const struct dx_call *from,
+                            bool (*fill)(dx_bound *to, dx_arena *arena, const struct dx_call *from)) DX_MUST_USE;
 // On the engine's thread: begins it; `call->engine` is set. The engine holds it until it is over.
 void dx_call_begin(dx_call *call);
 // On the engine's thread: ends it early.

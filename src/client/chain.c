@@ -58,15 +58,26 @@ static dx_status add_auth(chain_maker *m) {
     return status;
 }
 
-// Outermost first: what is tried again is everything below it; what waits, waits for each attempt; the credential is put on last.
+static dx_status add_cache(chain_maker *m) {
+    dx_cache_conf *conf;
+    dx_slice at = dx_json_pointer_join(m->arena, m->api->pointer, DX_SLICE("cache"));
+    dx_status status = dx_policy_cache(&conf, m->client, m->settings, m->api, at, m->arena, m->diags);
+    if (status == DX_OK && conf) add(m, &dx_cache_filter, conf);
+    return status;
+}
+
+// Outermost first: a hit in the cache costs nothing else; what is tried again is everything below it; what waits, waits for each attempt;
+// the credential is put on last.
 static dx_status add_all(chain_maker *m) {
     if (yyjson_arr_size(m->settings->middleware)) add(m, &dx_middleware_filter, m->settings->middleware);
-    dx_status status = add_retry(m);
+    dx_status status = add_cache(m);
+    if (status == DX_OK) status = add_retry(m);
     if (m->client->options.log && m->client->options.log_level < DX_LEVEL_OFF) add(m, &dx_log_filter, NULL);
     if (status == DX_OK) status = add_breaker(m);
     if (status == DX_OK) status = add_limit(m);
     if (status == DX_OK) status = add_auth(m);
     if (status == DX_OK) add(m, &dx_redirect_follow_filter, NULL);
+    if (status == DX_OK) status = dx_policy_hedge(&m->settings->hedging, m->client, m->settings, m->api->name, m->arena);
     return status;
 }
 

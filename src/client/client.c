@@ -46,7 +46,7 @@ static dx_status start_engine(dx_client *client, unsigned index) {
 }
 
 // The engine of the next asynchronous call; threads begin with the first. NULL: none could be made.
-static dx_engine *pick_engine(dx_client *client) {
+dx_engine *dx_client_engine(dx_client *client) {
     if (client->options.loop) return client->engines[0];
     unsigned index = atomic_fetch_add_explicit(&client->next_engine, 1, memory_order_relaxed) % client->engine_count;
     pthread_mutex_lock(&client->lock);
@@ -156,15 +156,10 @@ static dx_call_options whole_options(const dx_call_options *given) {
     return options;
 }
 
-typedef struct question {
-    dx_slice name; // of an endpoint; empty: a plain request
-    dx_slice api, method, path;
-} question;
-
-static dx_error_code make_call(dx_call **out, dx_client *client, const question *q, const dx_arg *args, const dx_call_options *given,
-                               dx_error *error) {
+dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args, const dx_call_options *given,
+                                  dx_error *error) {
     dx_call_options options = whole_options(given);
-    dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path};
+    dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path, .target = q->target};
     dx_slice near;
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
@@ -209,24 +204,22 @@ dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *
     return code;
 }
 
-static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error);
-
 dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                              dx_error *error) {
     dx_call *call;
-    question q = {.name = dx_slice_str(name)};
+    dx_question q = {.name = dx_slice_str(name)};
     *out = NULL;
-    dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return call ? dx_client_run_call(out, client, call, error) : code;
+    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
+    return code ? code : dx_client_run_call(out, client, call, error);
 }
 
 dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path,
                                 const dx_arg *args, const dx_call_options *options, dx_error *error) {
     dx_call *call;
-    question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
+    dx_question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;
-    dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return call ? dx_client_run_call(out, client, call, error) : code;
+    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
+    return code ? code : dx_client_run_call(out, client, call, error);
 }
 
 static void begin_task(dx_task *task) {
@@ -235,8 +228,8 @@ static void begin_task(dx_task *task) {
     dx_call_begin(call);
 }
 
-static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error) {
-    dx_engine *engine = pick_engine(client);
+dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *call, dx_call_done done, void *context, dx_error *error) {
+    dx_engine *engine = dx_client_engine(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -252,22 +245,28 @@ static dx_error_code start(dx_call **out, dx_client *client, dx_call *call, dx_c
     return DX_ERROR_NONE;
 }
 
+void dx_client_start_own(dx_client *client, dx_call *call) {
+    dx_call *started;
+    call->internal = true;
+    if (dx_client_start_call(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE) dx_call_release(started);
+}
+
 dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                             dx_call_done done, void *context, dx_error *error) {
     dx_call *call;
-    question q = {.name = dx_slice_str(name)};
+    dx_question q = {.name = dx_slice_str(name)};
     *out = NULL;
-    dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return call ? start(out, client, call, done, context, error) : code;
+    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
+    return code ? code : dx_client_start_call(out, client, call, done, context, error);
 }
 
 dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path,
                                     const dx_arg *args, const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
     dx_call *call;
-    question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
+    dx_question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
     *out = NULL;
-    dx_error_code code = make_call(&call, client, &q, args, options, error);
-    return call ? start(out, client, call, done, context, error) : code;
+    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
+    return code ? code : dx_client_start_call(out, client, call, done, context, error);
 }
 
 // --- closing -------------------------------------------------------------------------------------------------------------------------
@@ -296,12 +295,14 @@ static void free_added(dx_client *client) {
     }
     for (size_t i = 0; i < client->used_count; i++) dx_memory_free((void *)(uintptr_t)client->used[i].name.data);
     for (size_t i = 0; i < client->hook_count; i++) dx_memory_free((void *)(uintptr_t)client->hooks[i].model.data);
+    dx_memory_free(client->path);
     dx_redactor_destroy(client->redactor);
 }
 
 static void unhold(dx_client *client) {
     (void)pthread_mutex_destroy(&client->changing);
     dx_pool_release(client->pool);
+    dx_redis_links_deinit(&client->redis);
     (void)pthread_mutex_destroy(&client->lock);
     (void)pthread_cond_destroy(&client->changed);
     dx_memory_free(client);

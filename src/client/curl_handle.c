@@ -10,8 +10,17 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started;
 
+static char *duplicate(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = dx_memory_alloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+// Thread-safe from 7.84 on; never ended, as others in the process may use it, too. If one of them was first, its allocator stays.
 static void start_once(void) {
-    started = curl_global_init(CURL_GLOBAL_DEFAULT); // thread-safe from 7.84 on; never ended, as others in the process may use it too
+    started = dx_memory_is_own() ? curl_global_init_mem(CURL_GLOBAL_DEFAULT, dx_memory_alloc, dx_memory_free, dx_memory_realloc, duplicate,
+                                                        dx_memory_zalloc)
+                                 : curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 dx_status dx_curl_start(void) {

@@ -1,7 +1,7 @@
 #include "client/engine.h"
 
 #include "base/memory.h"
-#include "client/call.h"
+#include "client/client.h"
 #include "loop/embed.h"
 
 dx_status dx_engine_create(dx_engine **out, struct dx_client *client, dx_transport_use use, dx_loop *loop) {
@@ -29,6 +29,7 @@ void dx_engine_destroy(dx_engine *engine) {
     if (!engine) return;
     if (engine->transport) engine->use.ops->close(engine->transport);
     dx_admission_deinit(&engine->admission);
+    if (engine->client) dx_redis_links_leave(&engine->client->redis, engine->loop);
     if (!engine->borrowed_loop) dx_loop_destroy(engine->loop);
     dx_memory_free(engine);
 }

@@ -6,6 +6,7 @@
 #include "client/log.h"
 #include "client/value.h"
 #include "config/definition.h"
+#include "crypto/digest.h"
 
 enum { KEY_IN_PATH = 16 }; // bytes of a path's segment from which on it may be a key
 
@@ -21,7 +22,7 @@ void dx_client_secret_gone(dx_client *client, dx_slice secret) {
 
 // --- of a definition -----------------------------------------------------------------------------------------------------------------
 
-// What a snapshot told, to be taken back with it. The texts lie in its definition.
+// What a snapshot told, to be taken back with it.
 typedef struct learned {
     dx_slice *items;
     size_t count, room;
@@ -33,7 +34,10 @@ typedef struct learned {
 
 static void forget(void *ctx) {
     const learned *l = ctx;
-    for (size_t i = 0; i < l->count; i++) dx_client_secret_gone(l->client, l->items[i]);
+    for (size_t i = 0; i < l->count; i++) {
+        dx_client_secret_gone(l->client, l->items[i]);
+        dx_secret_wipe((void *)(uintptr_t)l->items[i].data, l->items[i].size);
+    }
 }
 
 static void tell(learned *l, dx_slice secret) {
@@ -48,8 +52,9 @@ static void tell(learned *l, dx_slice secret) {
         l->items = items;
         l->room = room;
     }
-    l->status = dx_redactor_add_value(l->client->redactor, secret);
-    if (l->status == DX_OK) l->items[l->count++] = secret;
+    dx_slice copy = dx_arena_copy(l->arena, secret); // the definition may be forgotten before
+    l->status = copy.data ? dx_redactor_add_value(l->client->redactor, copy) : DX_NO_MEMORY;
+    if (l->status == DX_OK) l->items[l->count++] = copy;
 }
 
 static bool is_one_of(dx_slice name, const char *const *names) {
@@ -87,7 +92,7 @@ static bool says_where(dx_slice name) {
 
 bool dx_log_is_secret_value(const dx_client *client, const dx_definition *definition, dx_slice at, dx_slice name, bool in_auth) {
     if (in_auth && is_secret_in_auth(client, name)) return true;
-    return dx_definition_is_secret(definition, at) && !(in_auth ? is_plain_in_auth(name) : says_where(name));
+    return definition && dx_definition_is_secret(definition, at) && !(in_auth ? is_plain_in_auth(name) : says_where(name));
 }
 
 // "user:password@" of a URL, and what in its path looks like a key.
@@ -150,15 +155,15 @@ static void learn_param(learned *l, const dx_param *param) {
     if (!param->secret) return;
     if (l->status == DX_OK) l->status = dx_redactor_add_name(l->client->redactor, param->wire);
     if (l->status == DX_OK && !dx_slice_equal(param->wire, param->name)) l->status = dx_redactor_add_name(l->client->redactor, param->name);
-    if (yyjson_is_str(param->otherwise)) tell(l, dx_json_slice(param->otherwise));
+    if (param->otherwise && param->otherwise->kind == DX_GIVEN_STR) tell(l, param->otherwise->as.text);
 }
 
 static void learn_api(learned *l, const dx_api *api, yyjson_val *settings) {
     learn_layer(l, settings, api->pointer);
     for (size_t i = 0; i < api->endpoint_count; i++) {
         const dx_endpoint *endpoint = api->endpoints[i];
-        dx_slice below = dx_slice_from(endpoint->pointer, api->pointer.size);
-        learn_layer(l, dx_json_at(settings, below), endpoint->pointer);
+        dx_slice at = dx_endpoint_pointer(endpoint, l->scratch);
+        learn_layer(l, dx_json_at(settings, dx_slice_from(at, api->pointer.size)), at);
         for (size_t j = 0; j < endpoint->param_count; j++) learn_param(l, &endpoint->params[j]);
     }
 }

@@ -87,7 +87,7 @@ static bool is_name(dx_slice name) {
 // A definition of the one API, named as if it lay beside the client's.
 static dx_status read_part(dx_apis **out, dx_client *client, dx_apis *base, dx_slice name, dx_slice json, dx_diags *found) {
     dx_buffer text;
-    const char *path = dx_definition_path(base->definition), *slash = path ? strrchr(path, '/') : NULL;
+    const char *path = client->path, *slash = path ? strrchr(path, '/') : NULL;
     dx_buffer_init(&text, found->arena, TEXT_CAP);
     dx_buffer_printf(&text, "{\"apis\":{\"%.*s\":", DX_SLICE_ARG(name));
     dx_buffer_add(&text, json);
@@ -269,16 +269,7 @@ static dx_error_code change(dx_client *client, const char *path, dx_slice text, 
     if (!error) error = &own;
     *error = (dx_error)DX_ERROR_INIT;
     pthread_mutex_lock(&client->changing);
-    if (!path) path = dx_definition_path(client->base->definition);
-    dx_slice place = dx_slice_str(path);
-    char *copy = dx_memory_alloc(place.size + 1); // the base that it belongs to may go
-    dx_error_code code = copy ? DX_ERROR_NONE : dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
-    if (copy) {
-        memcpy(copy, place.data ? place.data : "", place.size);
-        copy[place.size] = '\0';
-        code = update(client, copy, text, error);
-    }
-    dx_memory_free(copy);
+    dx_error_code code = update(client, path ? path : client->path, text, error);
     pthread_mutex_unlock(&client->changing);
     if (!code) {
         log_change(client, "reload", (dx_slice){0});

@@ -8,8 +8,13 @@
 
 #define TEXT_CAP ((size_t)64 << 20)
 
-static yyjson_val *settings_of(const dx_api *api) {
-    return yyjson_obj_getn(dx_definition_section(api->apis->definition, "apis"), api->name.data, api->name.size);
+// The next version of an API's endpoints, in the definition's order; NULL: no more. Begin with *at = 0.
+static const dx_endpoint *next_version(const dx_api *api, size_t *at) {
+    while (*at < api->endpoint_count) {
+        const dx_endpoint *endpoint = api->endpoints[(*at)++];
+        if (*at == 1 || !dx_slice_equal(endpoint->version, api->endpoints[*at - 2]->version)) return endpoint;
+    }
+    return NULL;
 }
 
 // --- the list ----------------------------------------------------------------------------------------------------------------------------
@@ -34,22 +39,28 @@ static dx_slice base_url(dx_client *client, dx_arena *arena, const dx_api *api) 
 }
 
 static void measure(const dx_api *api, dx_slice url, size_t *versions, size_t *bytes) {
-    size_t i, n;
-    yyjson_val *key, *value;
-    yyjson_val *all = yyjson_obj_get(settings_of(api), "endpoints");
-    *versions += yyjson_obj_size(all) + 1;
+    const dx_endpoint *version;
+    *versions += 1;
     *bytes += api->name.size + api->title.size + url.size + 3;
-    yyjson_obj_foreach(all, i, n, key, value) *bytes += yyjson_get_len(key) + 1;
+    for (size_t i = 0; (version = next_version(api, &i)); *versions += 1) *bytes += version->version.size + 1;
+}
+
+// Whether "api.endpoint" means this one.
+static bool is_default(const dx_endpoint *endpoint) {
+    char name[160];
+    size_t size = endpoint->api->name.size + 1 + endpoint->name.size;
+    if (size > sizeof name) return false; // the schema allows none
+    memcpy(name, endpoint->full.data, endpoint->api->name.size + 1);
+    memcpy(name + endpoint->api->name.size + 1, endpoint->name.data, endpoint->name.size);
+    return dx_apis_find(endpoint->api->apis, dx_slice_of(name, size), NULL) == endpoint;
 }
 
 static const char *const *pack_versions(packing *p, const dx_api *api) {
-    size_t i, n;
-    yyjson_val *key, *value, *settings = settings_of(api), *all = yyjson_obj_get(settings, "endpoints");
-    dx_slice standard = dx_json_member_slice(settings, "default_version");
+    const dx_endpoint *version;
     const char **list = p->versions;
-    if (standard.size) *p->versions++ = pack(p, standard);
-    yyjson_obj_foreach(all, i, n, key, value) if (!dx_slice_equal(dx_json_slice(key), standard)) *p->versions++ =
-        pack(p, dx_json_slice(key));
+    for (int standard = 1; standard >= 0; standard--)
+        for (size_t i = 0; (version = next_version(api, &i));)
+            if (is_default(version) == (standard == 1)) *p->versions++ = pack(p, version->version);
     *p->versions++ = NULL;
     return list;
 }
@@ -116,39 +127,99 @@ void dx_client_list_free(dx_api_info *items) {
 typedef struct describing {
     dx_buffer out;
     const dx_client *client;
-    const dx_definition *definition;
-    dx_arena *arena;
 } describing;
 
+static void write_name(describing *d, bool first, dx_slice name) {
+    if (!first) dx_buffer_byte(&d->out, ',');
+    dx_json_write_string(&d->out, name);
+    dx_buffer_byte(&d->out, ':');
+}
+
+static void write_text(describing *d, bool first, const char *name, dx_slice text) {
+    if (!text.size) return;
+    write_name(d, first, dx_slice_str(name));
+    dx_json_write_string(&d->out, text);
+}
+
 // Depth is bounded by the definition's own cap.
-static void describe(describing *d, yyjson_val *value, dx_slice at, dx_slice name, bool in_auth) {
+static void write_tree(describing *d, yyjson_val *value, dx_slice name, bool in_auth) {
     size_t i, n;
     yyjson_val *key, *member;
     if (yyjson_is_str(value)) {
-        bool secret = dx_log_is_secret_value(d->client, d->definition, at, name, in_auth);
+        bool secret = dx_log_is_secret_value(d->client, NULL, (dx_slice){0}, name, in_auth);
         return dx_json_write_string(&d->out, secret ? DX_SLICE(DX_REDACTED) : dx_json_slice(value));
     }
     if (!yyjson_is_ctn(value)) return dx_json_write_value(&d->out, value);
     dx_buffer_byte(&d->out, yyjson_is_obj(value) ? '{' : '[');
     yyjson_obj_foreach(value, i, n, key, member) {
-        if (i) dx_buffer_byte(&d->out, ',');
-        dx_json_write_string(&d->out, dx_json_slice(key));
-        dx_buffer_byte(&d->out, ':');
-        describe(d, member, dx_json_pointer_join(d->arena, at, dx_json_slice(key)), dx_json_slice(key),
-                 in_auth || dx_slice_equal(dx_json_slice(key), DX_SLICE("auth")));
+        write_name(d, i == 0, dx_json_slice(key));
+        write_tree(d, member, dx_json_slice(key), in_auth || dx_slice_equal(dx_json_slice(key), DX_SLICE("auth")));
     }
     yyjson_arr_foreach(value, i, n, member) {
         if (i) dx_buffer_byte(&d->out, ',');
-        describe(d, member, dx_json_pointer_index(d->arena, at, i), name, in_auth);
+        write_tree(d, member, name, in_auth);
     }
     dx_buffer_byte(&d->out, yyjson_is_obj(value) ? '}' : ']');
 }
 
+static void write_params(describing *d, const dx_endpoint *endpoint) {
+    static const char *const places[] = {"path", "query", "header", "cookie", "body"};
+    DX_BUFFER_LIT(&d->out, ",\"params\":{");
+    for (size_t i = 0; i < endpoint->param_count; i++) {
+        const dx_param *param = &endpoint->params[i];
+        write_name(d, i == 0, param->name);
+        dx_buffer_printf(&d->out, "{\"in\":\"%s\",\"required\":%s,\"secret\":%s", places[param->in], param->required ? "true" : "false",
+                         param->secret ? "true" : "false");
+        write_text(d, false, "description", param->description);
+        dx_buffer_byte(&d->out, '}');
+    }
+    dx_buffer_byte(&d->out, '}');
+}
+
+static void write_endpoint(describing *d, const dx_endpoint *endpoint) {
+    dx_buffer_byte(&d->out, '{');
+    write_text(d, true, "method", dx_slice_str(dx_method_name((dx_method)endpoint->method)));
+    write_text(d, false, "path", endpoint->path);
+    write_text(d, false, "summary", endpoint->summary);
+    write_text(d, false, "request_model", endpoint->request_model);
+    write_text(d, false, "response_model", endpoint->response_model);
+    write_params(d, endpoint);
+    if (endpoint->settings != endpoint->api->settings) {
+        DX_BUFFER_LIT(&d->out, ",\"settings\":");
+        write_tree(d, endpoint->settings->tree, DX_SLICE("settings"), false);
+    }
+    dx_buffer_byte(&d->out, '}');
+}
+
+static void write_endpoints(describing *d, const dx_api *api) {
+    DX_BUFFER_LIT(&d->out, ",\"endpoints\":{");
+    for (size_t i = 0; i < api->endpoint_count; i++) {
+        const dx_endpoint *endpoint = api->endpoints[i];
+        bool first = i == 0 || !dx_slice_equal(endpoint->version, api->endpoints[i - 1]->version);
+        if (first && i) dx_buffer_byte(&d->out, '}');
+        if (first) write_name(d, i == 0, endpoint->version);
+        if (first) dx_buffer_byte(&d->out, '{');
+        write_name(d, first, endpoint->name);
+        write_endpoint(d, endpoint);
+    }
+    dx_buffer_add(&d->out, api->endpoint_count ? DX_SLICE("}}") : DX_SLICE("}"));
+}
+
+static void describe(describing *d, const dx_api *api, dx_slice url) {
+    dx_buffer_byte(&d->out, '{');
+    write_text(d, true, "base_url", url);
+    write_text(d, false, "title", api->title);
+    DX_BUFFER_LIT(&d->out, ",\"settings\":");
+    write_tree(d, api->settings->tree, DX_SLICE("settings"), false);
+    write_endpoints(d, api);
+    dx_buffer_byte(&d->out, '}');
+}
+
 static dx_error_code describe_api(dx_client *client, const dx_api *api, dx_arena *arena, char **json, size_t *size) {
-    describing d = {.client = client, .definition = api->apis->definition, .arena = arena};
+    describing d = {.client = client};
     dx_buffer clean;
     dx_buffer_init(&d.out, arena, TEXT_CAP);
-    describe(&d, settings_of(api), api->pointer, api->name, false);
+    describe(&d, api, base_url(client, arena, api));
     if (dx_buffer_status(&d.out) != DX_OK) return DX_ERROR_NO_MEMORY;
     dx_buffer_init(&clean, NULL, 2 * TEXT_CAP);
     // Once more by value and by look: what the walk took for plain may hold a known secret.

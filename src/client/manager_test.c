@@ -211,34 +211,40 @@ static void test_the_list_is_by_name_with_versions(void **state) {
 
 static void test_an_api_is_described_without_secrets(void **state) {
     mock m = {.serve = serve};
-    char *json, *wanted;
+    char *json;
     (void)state;
     dx_client *client = mock_open(&m, BASE, NULL);
-    expect_add(client, "c", "{'base_url':'http://c.test','auth':{'type':'bearer','token':'abc'},'timeout':5}");
+    expect_add(client, "c",
+               "{'base_url':'http://c.test','auth':{'type':'bearer','token':'abc'},'timeout':5,'endpoints':{'v1':{'get':{'path':'/x'}}}}");
     assert_int_equal(dx_client_describe(client, "c", &json, NULL, NULL), DX_ERROR_NONE);
-    wanted = mock_json("{'base_url':'http://c.test','auth':{'type':'bearer','token':'[redacted]'},'timeout':5}");
-    assert_string_equal(json, wanted);
-    free(wanted);
+    yyjson_doc *doc = yyjson_read(json, strlen(json), 0);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_string_equal(yyjson_get_str(yyjson_ptr_get(root, "/base_url")), "http://c.test");
+    assert_string_equal(yyjson_get_str(yyjson_ptr_get(root, "/settings/auth/token")), "[redacted]");
+    assert_string_equal(yyjson_get_str(yyjson_ptr_get(root, "/settings/auth/type")), "bearer");
+    assert_int_equal(yyjson_get_int(yyjson_ptr_get(root, "/settings/timeout")), 5);
+    assert_string_equal(yyjson_get_str(yyjson_ptr_get(root, "/endpoints/v1/get/path")), "/x");
+    yyjson_doc_free(doc);
     dx_text_free(json);
     assert_int_equal(dx_client_describe(client, "nobody", &json, NULL, NULL), DX_ERROR_UNKNOWN_NAME);
     dx_client_close(client);
 }
 
-static const char *short_variable(void *ctx, const char *name) {
+static const char *some_variable(void *ctx, const char *name) {
     (void)ctx;
-    return strcmp(name, "SHORT") == 0 ? "abc" : NULL;
+    return strcmp(name, "TENANT") == 0 ? "abcd" : NULL;
 }
 
-static void test_a_short_value_of_a_variable_is_not_described_either(void **state) {
+static void test_a_value_of_a_variable_is_not_described_either(void **state) {
     mock m = {.serve = serve};
     char *json;
     dx_client_options options = DX_CLIENT_OPTIONS_INIT;
     (void)state;
-    options.variable = short_variable;
+    options.variable = some_variable;
     dx_client *client = mock_open(&m, BASE, &options);
-    expect_add(client, "c", "{'base_url':'http://c.test','default_headers':{'X-T':'${SHORT}'}}");
+    expect_add(client, "c", "{'base_url':'http://c.test','default_headers':{'X-T':'${TENANT}'}}");
     assert_int_equal(dx_client_describe(client, "c", &json, NULL, NULL), DX_ERROR_NONE);
-    assert_null(strstr(json, "abc"));
+    assert_null(strstr(json, "abcd"));
     dx_text_free(json);
     dx_client_close(client);
 }
@@ -447,7 +453,7 @@ int main(void) {
         cmocka_unit_test(test_an_update_reads_the_file_again),
         cmocka_unit_test(test_the_list_is_by_name_with_versions),
         cmocka_unit_test(test_an_api_is_described_without_secrets),
-        cmocka_unit_test(test_a_short_value_of_a_variable_is_not_described_either),
+        cmocka_unit_test(test_a_value_of_a_variable_is_not_described_either),
         cmocka_unit_test(test_health_follows_the_calls),
         cmocka_unit_test(test_slow_calls_are_degraded),
         cmocka_unit_test(test_an_open_breaker_is_unhealthy),

@@ -6,6 +6,7 @@
 #include "client/fail.h"
 #include "client/health.h"
 #include "client/log.h"
+#include "client/transport.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -14,29 +15,46 @@ static const char *look_up(void *ctx, const char *name) {
     return options->variable(options->variable_context, name);
 }
 
-// Reads a definition for a client: from `path`, or from `text` when it is not empty.
-static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_apis *base, const dx_client_options *client, dx_diags *findings) {
-    static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
-    const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
-    dx_definition *definition;
-    dx_definition_options options = {.others = others, .bare = "apis", .text = text};
-    if (client->variable) {
+static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_client *client, dx_apis *base, dx_diags *findings) {
+    dx_definition_options options = {0};
+    if (client->options.variable) {
         options.variable = look_up;
-        options.ctx = (void *)(uintptr_t)client;
+        options.ctx = &client->options;
     }
-    dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &options, findings);
-    return status == DX_OK ? dx_apis_create_over(out, definition, base, findings) : status;
+    return dx_apis_load_over(out, path, text, &options, client->keeps_definition, base, findings);
+}
+
+// Endpoints that share settings find the same.
+static bool is_repeated(const dx_diags *found, const dx_diag *diag) {
+    const dx_diag *other = found->first;
+    while (other != diag && !(dx_slice_equal(other->pointer, diag->pointer) && dx_slice_equal(other->message, diag->message)))
+        other = other->next;
+    return other != diag;
+}
+
+// What stands between a caller and the network; findings get their lines.
+static dx_status build_chains(dx_client *client, dx_apis *apis, dx_diags *findings) {
+    dx_diags found;
+    dx_diags_init(&found, findings->arena);
+    dx_status status = dx_client_build_chains(client, apis, &found);
+    for (const dx_diag *diag = found.first; diag; diag = diag->next) {
+        if (is_repeated(&found, diag)) continue;
+        dx_diag *told = dx_definition_complain(apis->definition, findings, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
+        dx_diag_suggest(findings, told, diag->suggestion);
+    }
+    return status;
 }
 
 dx_status dx_client_load(dx_apis **out, dx_client *client, const char *path, dx_slice text, dx_apis *base, dx_diags *found) {
     *out = NULL;
-    dx_status status = load(out, path, text, base, &client->options, found);
+    dx_status status = load(out, path, text, client, base, found);
     if (status == DX_OK) status = dx_log_learn(client, *out);
     if (status == DX_TOO_LARGE) {
         (void)dx_diags_add(found, DX_INVALID, (dx_slice){"", 0}, "it has more secrets, or longer ones, than can be kept out of logs");
         status = DX_INVALID;
     }
-    if (status == DX_OK) status = dx_client_build_chains(client, *out, found);
+    if (status == DX_OK) status = build_chains(client, *out, found);
+    if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(*out);
     if (status == DX_OK) return status;
     dx_apis_release(*out);
     *out = NULL;
@@ -64,7 +82,7 @@ static dx_error_code take_options(dx_client *client, const dx_client_options *gi
     if (client->options.threads > DX_CLIENT_THREADS_CAP)
         return dx_fail(error, DX_ERROR_ARGUMENT, "a client has %d threads at most", DX_CLIENT_THREADS_CAP);
     client->engine_count = client->options.threads && !client->options.loop ? client->options.threads : 1;
-    client->use = (dx_transport_use){&dx_curl_transport, NULL};
+    client->use = dx_transport_use_of(client->options.transport);
     return DX_ERROR_NONE;
 }
 
@@ -83,6 +101,7 @@ static dx_client *make(void) {
     (void)pthread_mutex_init(&client->lock, NULL);
     (void)pthread_mutex_init(&client->changing, NULL);
     dx_random_bytes(client->id_seed, sizeof client->id_seed);
+    dx_redis_links_init(&client->redis);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&client->changed, &clock);
@@ -90,12 +109,17 @@ static dx_client *make(void) {
     return client;
 }
 
-static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, const dx_client_options *options, dx_error *error) {
+static dx_error_code open_client(dx_client **out, const char *path, dx_slice text, bool keep, const dx_client_options *options,
+                                 dx_error *error) {
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
     dx_client *client = make();
     if (!client) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
     dx_error_code code = take_options(client, options, error);
+    client->keeps_definition = keep;
+    client->path = dx_memory_alloc(strlen(path) + 1);
+    if (!code && !client->path) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
+    if (client->path) memcpy(client->path, path, strlen(path) + 1);
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
     if (code) {
@@ -108,9 +132,24 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
 }
 
 dx_error_code dx_client_open(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
-    return open_client(out, path, (dx_slice){0}, options, error);
+    return open_client(out, path, (dx_slice){0}, false, options, error);
+}
+
+dx_error_code dx_client_open_keeping(dx_client **out, const char *path, const dx_client_options *options, dx_error *error) {
+    return open_client(out, path, (dx_slice){0}, true, options, error);
 }
 
 dx_error_code dx_client_open_text(dx_client **out, const char *json, size_t size, const dx_client_options *options, dx_error *error) {
-    return open_client(out, "definition", dx_slice_of(json, size), options, error);
+    return open_client(out, "definition", dx_slice_of(json, size), false, options, error);
+}
+
+dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) {
+    dx_error error;
+    dx_client *client = make();
+    if (!client) return DX_NO_MEMORY;
+    dx_status status = take_options(client, NULL, &error) ? DX_INTERNAL : DX_OK;
+    if (status == DX_OK) status = dx_apis_read(&client->apis, definition, diags);
+    if (status == DX_OK) status = build_chains(client, client->apis, diags);
+    dx_client_close(client);
+    return status;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "client/hedging.h"
 #include "client/log.h"
 #include "client/meter.h"
 
@@ -21,8 +22,8 @@ static void let_go(void *ctx) {
 }
 
 // The kept thing of this kind, name and settings.
-static dx_status keep(void **out, dx_client *client, dx_arena *arena, const char *kind, dx_slice name, yyjson_val *settings,
-                      void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object)) {
+dx_status dx_policy_keep(void **out, dx_client *client, dx_arena *arena, const char *kind, dx_slice name, yyjson_val *settings,
+                         void *(*make)(void *ctx), void *ctx, void (*destroy)(void *object)) {
     dx_buffer key;
     hold *held = DX_ARENA_NEW(arena, hold);
     dx_buffer_init(&key, arena, (size_t)1 << 20);
@@ -54,7 +55,7 @@ static void *make_budget(void *ctx) {
 
 dx_status dx_policy_budget(dx_retry_budget **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena) {
     yyjson_val *budget = yyjson_obj_get(yyjson_obj_get(settings->tree, "retry"), "budget");
-    return keep((void **)out, client, arena, "budget", name, budget, make_budget, (void *)(uintptr_t)settings, dx_memory_free);
+    return dx_policy_keep((void **)out, client, arena, "budget", name, budget, make_budget, (void *)(uintptr_t)settings, dx_memory_free);
 }
 
 // --- breakers ----------------------------------------------------------------------------------------------------------------------
@@ -130,9 +131,22 @@ dx_status dx_policy_breaker(dx_breaker **out, dx_client *client, const dx_settin
     }
     kept_breaker *kept;
     breaker_ask ask = {client, name, settings->breaker};
-    dx_status status = keep((void **)&kept, client, arena, "breaker", name, settings->breaker, make_breaker, &ask, destroy_breaker);
+    dx_status status =
+        dx_policy_keep((void **)&kept, client, arena, "breaker", name, settings->breaker, make_breaker, &ask, destroy_breaker);
     if (status == DX_OK) *out = kept->breaker;
     return status;
+}
+
+// --- hedging -----------------------------------------------------------------------------------------------------------------------
+
+static void *make_hedge(void *ctx) {
+    return dx_hedge_kept_create(ctx);
+}
+
+dx_status dx_policy_hedge(dx_hedge_kept **out, dx_client *client, const dx_settings *settings, dx_slice name, dx_arena *arena) {
+    *out = NULL;
+    if (!settings->hedge) return DX_OK;
+    return dx_policy_keep((void **)out, client, arena, "hedge", name, settings->hedge, make_hedge, settings->hedge, dx_hedge_kept_destroy);
 }
 
 // --- limits ------------------------------------------------------------------------------------------------------------------------
@@ -188,8 +202,8 @@ dx_status dx_policy_limit(dx_limit_conf **out, dx_client *client, const dx_setti
     conf->adaptive = yyjson_get_bool(yyjson_obj_get(from, "adaptive"));
     *out = conf;
     if (dx_slice_equal(dx_json_member_slice(from, "per"), DX_SLICE("credential")))
-        return keep((void **)&conf->by_credential, client, arena, "limits", name, from, make_limits, NULL, destroy_limits);
-    return keep((void **)&conf->limit, client, arena, "limit", name, from, make_limit, &conf->options, release_limit);
+        return dx_policy_keep((void **)&conf->by_credential, client, arena, "limits", name, from, make_limits, NULL, destroy_limits);
+    return dx_policy_keep((void **)&conf->limit, client, arena, "limit", name, from, make_limit, &conf->options, release_limit);
 }
 
 // --- auth --------------------------------------------------------------------------------------------------------------------------
@@ -217,7 +231,7 @@ dx_status dx_policy_auth(dx_auth **out, dx_client *client, const dx_settings *se
     auth_ask ask = {settings->auth, name, at, diags, DX_OK};
     *out = NULL;
     if (!settings->auth) return DX_OK;
-    dx_status status = keep((void **)out, client, arena, "auth", name, settings->auth, make_auth, &ask, release_auth);
+    dx_status status = dx_policy_keep((void **)out, client, arena, "auth", name, settings->auth, make_auth, &ask, release_auth);
     return ask.status != DX_OK ? ask.status : status;
 }
 
@@ -233,5 +247,5 @@ static void destroy_meters(void *meters) {
 }
 
 dx_status dx_policy_meters(struct dx_meters **out, dx_client *client, dx_slice name, dx_arena *arena) {
-    return keep((void **)out, client, arena, "meters", name, NULL, make_meters, NULL, destroy_meters);
+    return dx_policy_keep((void **)out, client, arena, "meters", name, NULL, make_meters, NULL, destroy_meters);
 }

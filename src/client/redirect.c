@@ -80,11 +80,16 @@ static bool is_harmless(dx_slice name) {
     return false;
 }
 
-static void drop_fields(dx_fields *fields, bool (*keep)(dx_slice name)) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < fields->count; i++)
-        if (keep(fields->items[i].name)) fields->items[kept++] = fields->items[i];
-    fields->count = kept;
+// Into a list of its own: those outside go on to see the request as it was.
+static bool drop_fields(dx_exchange *x, bool (*keep)(dx_slice name)) {
+    dx_fields kept = {0};
+    const dx_fields *fields = &x->request.fields;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        const dx_field *field = &fields->items[i];
+        if (keep(field->name) && dx_fields_add(&kept, x->arena, field->name, field->value) != DX_OK) return false;
+    }
+    x->request.fields = kept;
+    return true;
 }
 
 static bool is_not_of_body(dx_slice name) {
@@ -92,15 +97,15 @@ static bool is_not_of_body(dx_slice name) {
 }
 
 // 303, and by old habit 301 and 302 to a POST, have the answer fetched by GET.
-static void change_method(dx_call *call) {
+static bool change_method(dx_call *call) {
     dx_exchange *x = &call->x;
     int status = x->response.status;
     bool to_get = (status == 303 && x->request.method != DX_HEAD) || ((status == 301 || status == 302) && x->request.method == DX_POST);
-    if (!to_get) return;
+    if (!to_get) return true;
     x->request.method = DX_GET;
     x->request.body = (dx_slice){0};
-    call->bound.upload = NULL;
-    drop_fields(&x->request.fields, is_not_of_body);
+    call->upload = NULL;
+    return drop_fields(x, is_not_of_body);
 }
 
 static dx_slice host_of(dx_slice authority) {
@@ -121,10 +126,10 @@ static dx_verdict follow(dx_call *call, dx_slice location) {
     if (x->request.secure && !to.secure) return refuse(x, "the redirect leads from https to http", location);
     if (!dx_guard_allows_host(&call->settings->wire, host_of(to.authority)))
         return refuse(x, "the guard refuses the redirect's host", location);
-    change_method(call);
+    if (!change_method(call)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     if (!same && !is_safe(x->request.method)) return refuse(x, "a request with a body is not sent to another origin", location);
-    if (x->request.once && call->bound.upload) return refuse(x, "the request's body can't be read again", location);
-    if (!same) drop_fields(&x->request.fields, is_harmless);
+    if (x->request.once && call->upload) return refuse(x, "the request's body can't be read again", location);
+    if (!same && !drop_fields(x, is_harmless)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     x->request.secure = to.secure;
     x->request.authority = to.authority;
     x->request.target = to.target;
@@ -141,18 +146,27 @@ static dx_verdict redirect_again(const void *conf, dx_exchange *x) {
     return location.size ? follow(call, location) : DX_ANSWER;
 }
 
-// Another attempt starts at the API again.
 static dx_verdict redirect_in(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_call *call = dx_call_of(x);
     call->redirects = 0;
-    x->request.method = call->bound.method;
-    x->request.body = call->bound.body;
-    x->request.secure = call->endpoint->api->secure;
-    x->request.authority = call->endpoint->api->authority;
+    call->upload = call->bound.upload;
+    call->before_redirects = x->request;
     if (!dx_guard_allows_host(&call->settings->wire, host_of(x->request.authority)))
         return dx_exchange_fail_out(x, DX_ERROR_BLOCKED, "the guard's allow_hosts has no %.*s", DX_SLICE_ARG(x->request.authority));
     return DX_NEXT;
 }
 
-const dx_filter_ops dx_redirect_follow_filter = {.name = "redirect", .in = redirect_in, .again = redirect_again};
+// Wherever it led: to those outside, and to another attempt, it is the same request as before.
+static void redirect_out(const void *conf, dx_exchange *x) {
+    (void)conf;
+    const dx_exchange_request *before = &dx_call_of(x)->before_redirects;
+    x->request.method = before->method;
+    x->request.target = before->target;
+    x->request.fields = before->fields;
+    x->request.body = before->body;
+    x->request.secure = before->secure;
+    x->request.authority = before->authority;
+}
+
+const dx_filter_ops dx_redirect_follow_filter = {.name = "redirect", .in = redirect_in, .again = redirect_again, .out = redirect_out};

@@ -34,7 +34,7 @@ static void heap_free(void *ctx, void *piece) {
 
 static const yyjson_alc heap = {heap_malloc, heap_realloc, heap_free, NULL};
 
-static yyjson_val *root_of(const dx_response *response) {
+yyjson_val *dx_response_root(const dx_response *response) {
     dx_response *self = (dx_response *)(uintptr_t)response;
     dx_parsed *parsed = atomic_load_explicit(&self->parsed, memory_order_acquire);
     if (parsed) return yyjson_doc_get_root(parsed->doc);
@@ -97,11 +97,11 @@ const char *dx_response_body(const dx_response *response, size_t *size) {
 }
 
 bool dx_response_is_json(const dx_response *response) {
-    return root_of(response) != NULL;
+    return dx_response_root(response) != NULL;
 }
 
 static yyjson_val *at(const dx_response *response, const char *pointer) {
-    yyjson_val *root = root_of(response);
+    yyjson_val *root = dx_response_root(response);
     return root ? dx_json_at(root, dx_slice_str(pointer)) : NULL;
 }
 

@@ -12,6 +12,7 @@ struct dx_settings_maker {
     yyjson_val *known; // the schema's $defs/settings/properties
     yyjson_val *innermost;
     dx_settings *defaults;
+    dx_arena *scratch; // for what is thrown away; NULL: the arena of what is made
 };
 
 // --- the schema's defaults -------------------------------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ static yyjson_val *defaults_below(const dx_settings_maker *maker, yyjson_mut_doc
     yyjson_val *schema = yyjson_obj_getn(maker->known, name.data, name.size), *inner = yyjson_obj_get(schema, "properties");
     if (!inner) return NULL;
     yyjson_mut_val *made = defaults_of(doc, inner);
-    yyjson_alc alc = dx_json_alc(arena);
+    yyjson_alc alc = dx_json_alc(maker->scratch ? maker->scratch : arena);
     yyjson_doc *fixed = made ? yyjson_mut_val_imut_copy(made, &alc) : NULL;
     return yyjson_doc_get_root(fixed);
 }
@@ -72,7 +73,7 @@ static bool add_merged(yyjson_mut_doc *doc, yyjson_mut_val *object, dx_slice nam
 
 // The settings of `above`, and nothing else of it, over `below`.
 static yyjson_val *lay_over(const dx_settings_maker *maker, dx_arena *arena, yyjson_val *below, yyjson_val *above) {
-    yyjson_mut_doc *doc = dx_json_mut_doc(arena);
+    yyjson_mut_doc *doc = dx_json_mut_doc(maker->scratch ? maker->scratch : arena);
     yyjson_mut_val *object = doc ? yyjson_val_mut_copy(doc, below) : NULL;
     size_t at, count;
     yyjson_val *key, *value;
@@ -86,6 +87,10 @@ static yyjson_val *lay_over(const dx_settings_maker *maker, dx_arena *arena, yyj
     }
     yyjson_alc alc = dx_json_alc(arena);
     return yyjson_doc_get_root(yyjson_mut_val_imut_copy(object, &alc));
+}
+
+void dx_settings_maker_scratch(dx_settings_maker *maker, dx_arena *scratch) {
+    maker->scratch = scratch;
 }
 
 bool dx_settings_has(const dx_settings_maker *maker, dx_slice name) {

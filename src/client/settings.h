@@ -56,12 +56,15 @@ typedef struct dx_settings {
     yyjson_val *auth, *breaker, *hedge, *rate_limit, *cache, *sanitize, *filter_output, *middleware; // NULL: none
     bool own_limit;                 // the layer that these settings were made for has a rate_limit itself
     dx_chain chain;                 // built by chain.c
+    struct dx_hedge_kept *hedging;  // likewise; NULL: none
     const struct dx_auth *identity; // likewise: who calls; NULL: nobody
 } dx_settings;
 
 typedef struct dx_settings_maker dx_settings_maker;
 // Reads the schema's defaults. In the arena, as everything that is made by it.
 dx_status dx_settings_maker_create(dx_settings_maker **out, dx_arena *arena) DX_MUST_USE;
+// Memory for what is thrown away, until it is set to NULL again.
+void dx_settings_maker_scratch(dx_settings_maker *maker, dx_arena *scratch);
 // `above` laid over `below` (NULL: the defaults), field by field; `*out` is `below` itself when `above` says nothing. `arena` may be
 // another than the maker's. What a schema can't say goes to `diags` with pointers below `at`: DX_INVALID.
 dx_status dx_settings_make(const dx_settings **out, const dx_settings_maker *maker, dx_arena *arena, const dx_settings *below,

@@ -24,7 +24,7 @@ typedef struct dx_transfer_ops {
 
 struct dx_transfer {
     // the owner's
-    dx_exchange *x; // request and deadline; the answer goes into its response, in its arena
+    dx_exchange *x; // request and deadline; the answer goes into its response, in its arena; its owner is the dx_call
     const dx_transfer_ops *ops;
     const dx_wire_settings *wire;
     dx_slice url;      // absolute, NUL-terminated
@@ -45,10 +45,10 @@ struct dx_transport_ops {
     const char *name;
     dx_status (*open)(void **out, const void *conf, dx_loop *loop); // `conf`: shared by all loops, immutable or thread-safe
     void (*send)(void *self, dx_transfer *transfer);                // ends in `done`, later or before it returns never
-    void (*flush)(void *self);                                      // what was sent and not begun begins now; not from inside what is told. NULL: nothing to do
-    void (*cancel)(void *self, dx_transfer *transfer);              // sent and not done: forgets it; nothing more is told of it
-    void (*resume)(void *self, dx_transfer *transfer);              // pieces may come (again)
-    void (*close)(void *self);                                      // nothing is under way; takes what `open` gave
+    void (*flush)(void *self); // what was sent and not begun begins now; not from inside what is told. NULL: nothing to do
+    void (*cancel)(void *self, dx_transfer *transfer); // sent and not done: forgets it; nothing more is told of it
+    void (*resume)(void *self, dx_transfer *transfer); // pieces may come (again)
+    void (*close)(void *self);                         // nothing is under way; takes what `open` gave
 };
 
 typedef struct dx_transport_use {

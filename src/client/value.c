@@ -212,3 +212,22 @@ void dx_given_write_json(dx_buffer *out, const dx_given *value) {
         DX_BUFFER_LIT(out, "null");
     }
 }
+
+yyjson_mut_val *dx_given_value(yyjson_mut_doc *doc, const dx_given *value) {
+    switch (value->kind) {
+    case DX_GIVEN_STR:
+        return yyjson_mut_strncpy(doc, value->as.text.data ? value->as.text.data : "", value->as.text.size);
+    case DX_GIVEN_INT:
+        return yyjson_mut_sint(doc, value->as.i64);
+    case DX_GIVEN_UINT:
+        return yyjson_mut_uint(doc, value->as.u64);
+    case DX_GIVEN_FLOAT:
+        return yyjson_mut_real(doc, value->as.f64);
+    case DX_GIVEN_BOOL:
+        return yyjson_mut_bool(doc, value->as.boolean);
+    case DX_GIVEN_TREE:
+        return yyjson_val_mut_copy(doc, value->as.tree);
+    default:
+        return yyjson_mut_null(doc);
+    }
+}

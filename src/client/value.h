@@ -36,5 +36,7 @@ dx_status dx_given_arg(dx_given *out, dx_arena *arena, const dx_arg *arg) DX_MUS
 dx_status dx_given_convert(dx_given *value, dx_arena *arena, const dx_param *param, const char **expected) DX_MUST_USE;
 void dx_given_write_text(dx_buffer *out, const dx_given *value); // scalars as they stand in a URL, before encoding; trees as JSON
 void dx_given_write_json(dx_buffer *out, const dx_given *value);
+// As a value of a document; NULL without memory.
+yyjson_mut_val *dx_given_value(yyjson_mut_doc *doc, const dx_given *value);
 
 #endif

@@ -36,7 +36,7 @@ static dx_status canonical(dx_slice *out, dx_slice text, size_t cap) {
 }
 
 static void assert_canonical(const char *text, const char *wanted) {
-    dx_slice made;
+    dx_slice made = {0};
     assert_int_equal(canonical(&made, dx_slice_str(text), 1 << 20), DX_OK);
     if (!dx_slice_equal(made, dx_slice_str(wanted))) fail_msg("%s became %.*s", text, DX_SLICE_ARG(made));
 }

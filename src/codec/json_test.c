@@ -429,10 +429,23 @@ static void a_body_larger_than_its_arena_is_out_of_memory(void **state) {
     dx_arena_destroy(small);
 }
 
+static void numbers_can_stay_as_they_came(void **state) {
+    (void)state;
+    yyjson_doc *doc;
+    const dx_json_options raw = {.numbers_as_text = true};
+    static const char text[] = "{\"a\":[1.10,123456789012345678901234567890,-0,1e400]}";
+    dx_buffer out;
+    dx_buffer_init(&out, arena, 4096);
+    assert_int_equal(dx_json_read(&doc, arena, dx_slice_str(text), &raw, NULL), DX_OK);
+    dx_json_write_value(&out, yyjson_doc_get_root(doc));
+    assert_true(dx_slice_equal(dx_buffer_slice(&out), dx_slice_str(text)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_name_line_column_and_pointer),
         cmocka_unit_test(one_level_over_the_cap_is_refused),
+        cmocka_unit_test(numbers_can_stay_as_they_came),
         cmocka_unit_test(what_is_no_string_has_an_empty_text),
         cmocka_unit_test(names_that_stand_twice_are_found_in_objects_of_every_size),
         cmocka_unit_test(the_text_need_not_outlive_the_call),

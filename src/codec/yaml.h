@@ -12,9 +12,13 @@
 
 // Reads one document; the result is like dx_json_read's, in the arena, with nothing to free, and `text` need not outlive the call.
 // Plain scalars that are names stay as they are written (`200:` is the name "200"). Numbers over 64 bits become doubles, as in JSON.
-// `options` may be NULL. Errors: DX_MALFORMED with line and column in `diags` (may be NULL), DX_TOO_LARGE over DX_YAML_TEXT_CAP,
-// DX_NO_MEMORY. libyaml takes its passing memory from malloc(3).
+// `options` may be NULL; `numbers_as_text` has no effect. Errors: DX_MALFORMED with line and column in `diags` (may be NULL), DX_TOO_LARGE
+// over DX_YAML_TEXT_CAP, DX_NO_MEMORY. libyaml takes its passing memory from malloc(3).
 dx_status dx_yaml_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const dx_json_options *options, dx_diags *diags) DX_MUST_USE;
+
+// Sets line and column of findings whose pointers lead into the document that `text` is: where the name of a member stands, or an element.
+// Others stay as they are, and all of them when it can't be read. Takes memory for a reading of its own from the arena.
+void dx_yaml_locate(dx_arena *arena, dx_slice text, const dx_diags *findings);
 
 // Writes a value in block style with a newline at the end. What is a string stays one for every reader, of YAML 1.1 too (`no`, `1_000`,
 // `2001-01-01` are quoted). Numbers that are kept as text (YYJSON_TYPE_RAW) are written as they are. The buffer's status becomes

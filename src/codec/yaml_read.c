@@ -67,6 +67,17 @@ static place place_of(yaml_mark_t mark) {
     return (place){(uint32_t)mark.line, (uint32_t)mark.column};
 }
 
+// What libyaml's reader refuses has an offset in bytes alone.
+static place place_at(dx_slice text, size_t offset) {
+    place where = {0, 0};
+    for (size_t at = 0, size; at < offset && at < text.size; at += size ? size : 1) {
+        size = line_break(text, at);
+        where.line += size > 0;
+        where.column = size ? 0 : where.column + (((unsigned char)text.data[at] & 0xc0) != 0x80);
+    }
+    return where;
+}
+
 static DX_COLD void refuse(reader *r, place where, const char *format, ...) DX_PRINTF(3, 4);
 static DX_COLD void refuse(reader *r, place where, const char *format, ...) {
     va_list args;
@@ -89,7 +100,7 @@ static DX_COLD void refuse_syntax(reader *r, const yaml_parser_t *parser) {
     }
     const char *problem = parser->problem ? parser->problem : "it can't be understood", *context = parser->context;
     place where = place_of(parser->problem_mark);
-    if (parser->error == YAML_READER_ERROR) where = place_of(parser->mark); // the problem has a byte offset alone; this is just before it
+    if (parser->error == YAML_READER_ERROR) where = place_at(r->text, parser->problem_offset);
     refuse(r, where, "%s%s%s", context ? context : "", context ? ", " : "", problem);
 }
 
@@ -387,13 +398,12 @@ static void finish(reader *r, yyjson_doc **out) {
     *out = doc;
 }
 
-dx_status dx_yaml_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const dx_json_options *options, dx_diags *diags) {
-    *out = NULL;
-    if (text.size > DX_YAML_TEXT_CAP) return DX_TOO_LARGE;
+// NULL without memory; else `status` says how it went.
+static reader *read_text(dx_arena *arena, dx_slice text, const dx_json_options *options, dx_diags *diags) {
     if (dx_slice_starts(text, DX_SLICE("\xef\xbb\xbf"))) text = dx_slice_from(text, 3);
     reader *r = DX_ARENA_NEW(arena, reader);
     yaml_parser_t parser;
-    if (!r || !yaml_parser_initialize(&parser)) return DX_NO_MEMORY;
+    if (!r || !yaml_parser_initialize(&parser)) return NULL;
     r->arena = arena;
     r->text = text;
     r->diags = diags;
@@ -405,6 +415,35 @@ dx_status dx_yaml_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const d
     yaml_parser_set_input_string(&parser, (const unsigned char *)(text.size ? text.data : ""), text.size);
     read_events(r, &parser);
     yaml_parser_delete(&parser);
+    return r;
+}
+
+dx_status dx_yaml_read(yyjson_doc **out, dx_arena *arena, dx_slice text, const dx_json_options *options, dx_diags *diags) {
+    *out = NULL;
+    if (text.size > DX_YAML_TEXT_CAP) return DX_TOO_LARGE;
+    reader *r = read_text(arena, text, options, diags);
+    if (!r) return DX_NO_MEMORY;
     if (r->status == DX_OK) finish(r, out);
     return r->status;
+}
+
+// --- places of findings ------------------------------------------------------------------------------------------------------
+
+// A member is found where its name stands: just before its value.
+static void locate(const reader *r, dx_diag *diag) {
+    size_t parent = diag->pointer.size;
+    while (parent && diag->pointer.data[parent - 1] != '/') parent--;
+    const yyjson_val *value = dx_json_at(r->values, diag->pointer);
+    if (!value || !parent) return;
+    bool member = yyjson_is_obj(dx_json_at(r->values, dx_slice_of(diag->pointer.data, parent - 1)));
+    place where = r->places[value - r->values - member];
+    diag->line = where.line + 1;
+    diag->column = column_in_bytes(r->text, where);
+}
+
+void dx_yaml_locate(dx_arena *arena, dx_slice text, const dx_diags *findings) {
+    const dx_json_options deep = {.depth_cap = DX_JSON_DEPTH_MAX, .allow_duplicates = true};
+    const reader *r = text.size <= DX_YAML_TEXT_CAP ? read_text(arena, text, &deep, NULL) : NULL;
+    if (!r || r->status != DX_OK) return;
+    for (dx_diag *diag = findings->first; diag; diag = diag->next) locate(r, diag);
 }

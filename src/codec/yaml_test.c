@@ -123,10 +123,11 @@ static void what_json_has_no_word_for_is_refused_where_it_stands(void **state) {
         {"a: *b", 1, 4, "no anchor"},
         {"a: &a [*a]", 1, 8, "inside of what it means"},
         {"b: &b {c: 1}\na:\n  <<: *b\n", 3, 3, "<<"},
-        {"\xc3\xa9: {\xc3\xa9: [}", 1, 10, "expected"},
-        {"a:\tb\n c: 'open\n", 3, 1, "end of stream"},
+        {"\xc3\xa9: {\xc3\xa9: [}", 1, 11, "expected"},
+        {"a:\tb\nc: 'open\n", 3, 1, "end of stream"},
         {"a: [1\nb: 2", 2, 2, "expected ',' or ']'"},
-        {"%YAML 2.0\n--- a", 1, 1, "version"},
+        {"%YAML 2.0\n--- a", 1, 1, "incompatible"},
+        {"a: 1\n\xc3\xa9\xff: 2", 2, 3, "UTF-8"},
     };
     for (size_t i = 0; i < DX_COUNT_OF(cases); i++) {
         dx_diag *diag = read_bad(dx_slice_str(cases[i].text));
@@ -135,6 +136,25 @@ static void what_json_has_no_word_for_is_refused_where_it_stands(void **state) {
     }
     assert_non_null(strstr(read_bad(dx_slice_of("a: \xff", 4))->message.data, "UTF-8"));
     assert_non_null(strstr(read_bad(dx_slice_of("a: \0b", 5))->message.data, "control"));
+}
+
+static void findings_are_located_by_pointer(void **state) {
+    (void)state;
+    const struct {
+        const char *pointer;
+        uint32_t line, column;
+    } cases[] = {{"/a", 1, 1},         {"/b", 2, 1},   {"/b/0", 3, 5},  {"/b/1/\xc3\xa9", 4, 6},
+                 {"/b/1/c~1d", 4, 14}, {"/e/0", 5, 4}, {"/none", 0, 0}, {"", 0, 0}};
+    dx_diags diags;
+    dx_diags_init(&diags, arena);
+    for (size_t i = 0; i < DX_COUNT_OF(cases); i++)
+        assert_non_null(dx_diags_add(&diags, DX_INVALID, dx_slice_str(cases[i].pointer), "odd"));
+    dx_yaml_locate(arena, DX_SLICE("a: &x [1]\nb:\n  - one\n  - {\xc3\xa9: [], c/d: 2}\ne: *x\n"), &diags);
+    const dx_diag *diag = diags.first;
+    for (size_t i = 0; i < DX_COUNT_OF(cases); i++, diag = diag->next)
+        if (diag->line != cases[i].line || diag->column != cases[i].column) fail_msg("%s", dx_diag_text(diag, arena).data);
+    dx_yaml_locate(arena, DX_SLICE("a: ["), &diags); // can't be read: nothing is changed
+    assert_int_equal(diags.first->line, 1);
 }
 
 static void a_name_twice_is_found_among_many(void **state) {
@@ -342,6 +362,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(plain_words_mean_what_the_core_schema_says, setup, teardown),
         cmocka_unit_test_setup_teardown(what_json_has_no_word_for_is_refused_where_it_stands, setup, teardown),
+        cmocka_unit_test_setup_teardown(findings_are_located_by_pointer, setup, teardown),
         cmocka_unit_test_setup_teardown(a_name_twice_is_found_among_many, setup, teardown),
         cmocka_unit_test_setup_teardown(an_alias_is_a_copy_of_its_anchor, setup, teardown),
         cmocka_unit_test_setup_teardown(a_billion_laughs_are_cut_short, setup, teardown),

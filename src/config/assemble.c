@@ -367,18 +367,31 @@ static yyjson_mut_val *walk(assembly *a, const reading *r, yyjson_val *value) {
     return copy ? copy : stop(a, DX_NO_MEMORY);
 }
 
-// Whether the file is one section by itself: none of its members is a section.
-static bool is_bare(const dx_definition *definition) {
+static bool is_section(const dx_definition *definition, dx_slice name) {
+    for (size_t i = 0; i < definition->section_count; i++)
+        if (dx_slice_equal(name, dx_slice_str(definition->sections[i]->name))) return true;
+    return is_of_others(definition, name);
+}
+
+static bool has_member_with(yyjson_val *root, const char *name) {
     size_t index, count;
     yyjson_val *key, *value;
-    if (!definition->options || !definition->options->bare || yyjson_obj_size(definition->main->root) == 0) return false;
-    yyjson_obj_foreach(definition->main->root, index, count, key, value) {
-        dx_slice name = dx_json_slice(key);
-        if (is_of_others(definition, name)) return false;
-        for (size_t i = 0; i < definition->section_count; i++)
-            if (dx_slice_equal(name, dx_slice_str(definition->sections[i]->name))) return false;
+    yyjson_obj_foreach(root, index, count, key, value) if (yyjson_obj_get(value, name)) return true;
+    return false;
+}
+
+// The section that the file is by itself; NULL: it has sections, as usual.
+static const char *bare_section(const dx_definition *definition) {
+    size_t index, count;
+    yyjson_val *root = definition->main->root, *key, *value;
+    if (yyjson_obj_size(root) == 0) return NULL;
+    yyjson_obj_foreach(root, index, count, key, value) if (is_section(definition, dx_json_slice(key))) return NULL;
+    if (definition->options && definition->options->bare) return definition->options->bare;
+    for (size_t i = 0; i < definition->section_count; i++) {
+        const dx_section *section = definition->sections[i];
+        if (section->alone && has_member_with(root, section->alone)) return section->name;
     }
-    return true;
+    return NULL;
 }
 
 static yyjson_mut_val *assemble_bare(assembly *a, const reading *r, const char *section) {
@@ -398,7 +411,8 @@ dx_status dx_definition_assemble(dx_definition *definition) {
     if (status != DX_OK) return status;
     reading root = {.source = definition->main, .mode = PLAIN};
     definition->building = a.out;
-    definition->built = is_bare(definition) ? assemble_bare(&a, &root, definition->options->bare) : walk(&a, &root, definition->main->root);
+    const char *bare = bare_section(definition);
+    definition->built = bare ? assemble_bare(&a, &root, bare) : walk(&a, &root, definition->main->root);
     yyjson_mut_doc_set_root(a.out, definition->built);
     return a.status;
 }

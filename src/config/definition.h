@@ -15,6 +15,9 @@ typedef struct dx_section {
     const char *name;   // "resources"
     const char *schema; // JSON Schema 2020-12 of the section's value, as text; every property has a "description"
     bool required;      // else an absent section reads as its schema's own `default`, completed, or is absent
+    // A file may be this section alone, without its name: one none of whose members is a section, and one of whose members has a member of
+    // this name. NULL: never.
+    const char *alone;
 } dx_section;
 
 extern const dx_section dx_models_section; // "models": of both ends
@@ -28,8 +31,11 @@ typedef struct dx_definition_options {
     void *ctx;
     // Sections that others own: passed over unread, so that what they need (variables, files) need not be there. NULL-terminated, or NULL.
     const char *const *others;
-    // The section that a file may be all by itself: one whose members name no section. NULL: none.
+    // The section that a file may be all by itself: one whose members name no section, whatever they are. NULL: as dx_section.alone says.
     const char *bare;
+    // Told of every variable that is not set and has no default (with `ctx`, too); its value is empty, and nothing else is said of it.
+    // NULL: that is a finding.
+    void (*missing)(void *ctx, dx_slice pointer, dx_slice name);
     // Read instead of the file; `path` is then its name in messages and where relative paths count from.
     dx_slice text;
 } dx_definition_options;
@@ -48,6 +54,23 @@ yyjson_val *dx_definition_root(const dx_definition *definition);
 yyjson_val *dx_definition_section(const dx_definition *definition, const char *name); // NULL when absent without defaults
 // Whether the value at `pointer` came (in whole or in part) from a variable or was sealed: such values are never printed.
 bool dx_definition_is_secret(const dx_definition *definition, dx_slice pointer);
+// Where a value came from. What stands in no file (a default of the schema, a member that is not there) is not found: false.
+typedef enum dx_value_source {
+    DX_VALUE_WRITTEN,     // as it stands in the file
+    DX_VALUE_ENVIRONMENT, // by the variable, from the environment
+    DX_VALUE_DOTENV,      // by the variable, from .env
+    DX_VALUE_FALLBACK,    // by the default that stands behind the variable's name
+    DX_VALUE_SEALED       // opened with a key
+} dx_value_source;
+typedef struct dx_value_origin {
+    dx_slice file;
+    uint32_t line, column;
+    dx_value_source source;
+    dx_slice variable; // the first that is named; empty: none
+    bool whole;        // the variable is all of the value
+} dx_value_origin;
+// In the arena. Reads the file's text again: for telling a person. Variables are looked up now, in the process's environment.
+bool dx_definition_origin(dx_value_origin *out, const dx_definition *definition, dx_slice pointer, dx_arena *arena);
 // Adds a finding about the value at `pointer` with its file, line and column: what rooms call for what a schema can't say.
 dx_diag *dx_definition_complain(const dx_definition *definition, dx_diags *diags, dx_slice pointer, const char *format, ...)
     DX_PRINTF(4, 5);

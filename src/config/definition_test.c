@@ -22,7 +22,8 @@ static dx_arena *arena;
 static dx_diags diags;
 static dx_definition *definition;
 
-static const dx_section models = {"models", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"boolean\"]}}", false};
+static const dx_section models = {"models", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"boolean\"]}}", false,
+                                  NULL};
 static const dx_section server = {
     "server",
     "{\"type\":\"object\",\"default\":{},\"additionalProperties\":false,\"properties\":{"
@@ -33,7 +34,7 @@ static const dx_section server = {
     "\"limits\":{\"type\":\"object\",\"default\":{},\"additionalProperties\":false,\"properties\":{"
     "\"body\":{\"type\":\"string\",\"default\":\"1MiB\"},\"fields\":{\"type\":\"integer\",\"default\":100}}}},"
     "\"$defs\":{\"duration\":{\"type\":\"string\",\"pattern\":\"" DX_DURATION_PATTERN "\",\"examples\":[\"75s\"]}}}",
-    false};
+    false, NULL};
 static const dx_section resources = {
     "resources",
     "{\"type\":\"object\",\"propertyNames\":{\"maxLength\":20,\"examples\":[\"items\"]},"
@@ -43,7 +44,7 @@ static const dx_section resources = {
     "\"page\":{\"type\":\"object\",\"default\":{},\"properties\":{\"size\":{\"type\":\"integer\",\"default\":20}}},"
     "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"examples\":[{\"on\":false}],\"properties\":{\"on\":{\"default\":true}}}}"
     "}}}",
-    false};
+    false, NULL};
 static const dx_section *const sections[] = {&models, &server, &resources};
 
 static int setup(void **state) {
@@ -155,8 +156,8 @@ static void test_defaults_are_filled_in_on_all_levels(void **state) {
 // What a section turns on by being there must not be turned on by the defaults of its settings.
 static void test_a_section_without_a_default_of_its_own_stays_absent(void **state) {
     (void)state;
-    static const dx_section accounts = {"accounts",
-                                        "{\"type\":\"object\",\"properties\":{\"ttl\":{\"type\":\"string\",\"default\":\"15m\"}}}", false};
+    static const dx_section accounts = {
+        "accounts", "{\"type\":\"object\",\"properties\":{\"ttl\":{\"type\":\"string\",\"default\":\"15m\"}}}", false, NULL};
     static const dx_section *const both[] = {&server, &accounts};
     const char *const texts[] = {"{}", "{'accounts':{}}"};
     for (size_t i = 0; i < DX_COUNT_OF(texts); i++) {
@@ -416,7 +417,7 @@ static void test_the_schema_of_the_whole_is_one_document(void **state) {
 
 static void test_a_required_section_is_asked_for(void **state) {
     (void)state;
-    static const dx_section needed = {"needed", "{\"type\":\"object\"}", true}, *const list[] = {&needed};
+    static const dx_section needed = {"needed", "{\"type\":\"object\"}", true, NULL}, *const list[] = {&needed};
     file("api.json", "{'$schema':'x'}");
     dx_diags_init(&diags, arena);
     assert_int_equal(dx_definition_load(&definition, path_of("api.json"), list, 1, NULL, &diags), DX_INVALID);

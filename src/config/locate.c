@@ -99,6 +99,18 @@ static void locate(const dx_definition *definition, dx_slice pointer, bool at_na
     if (!diag->file.data) diag->file = dx_arena_copy(arena, dx_slice_str(definition->path));
 }
 
+bool dx_definition_find(const dx_definition *definition, dx_slice pointer, dx_arena *arena, dx_found *out) {
+    for (dx_slice at = pointer;; at = dx_pointer_parent(at)) {
+        const dx_mount *mount = mount_above(definition, &at);
+        if (!mount) return false;
+        dx_slice below = dx_slice_from(pointer, at.size);
+        out->source = mount->source;
+        out->pointer = dx_arena_printf(arena, "%.*s%.*s", DX_SLICE_ARG(mount->pointer), DX_SLICE_ARG(below));
+        if (out->pointer.data && dx_json_locate(out->source->text, out->pointer, false, &out->line, &out->column)) return true;
+        if (!at.size) return false;
+    }
+}
+
 // What came from a variable may be a secret: where a finding about it quotes it, it is left out. A value so short that it stands in any
 // sentence is looked for within quotes alone.
 static dx_slice without_value(const dx_definition *definition, dx_slice pointer, dx_slice text, dx_arena *arena) {

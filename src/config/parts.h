@@ -69,6 +69,8 @@ dx_status dx_dotenv_read(dx_definition *definition) DX_MUST_USE;
 // missing (it has been said).
 dx_status dx_variable_substitute(dx_definition *definition, dx_slice text, dx_slice pointer, dx_slice *out, dx_taint *taint) DX_MUST_USE;
 
+// The first variable that a text names, and whether it is all of the text; an empty name: none.
+dx_slice dx_variable_name(dx_slice text, bool *whole);
 // The value of a variable, NULL data when it is not set. `from_dotenv`: that is where it stands.
 dx_slice dx_variable_look_up(const dx_definition *definition, dx_slice name, bool *from_dotenv);
 
@@ -111,6 +113,13 @@ size_t dx_path_enter_index(dx_buffer *path, size_t index);
 static inline dx_slice dx_path_slice(const dx_buffer *path) {
     return path->size ? dx_buffer_slice(path) : (dx_slice){"", 0};
 }
+// The value at `pointer` in the file that it stands in; false when it stands in none.
+typedef struct dx_found {
+    const dx_source *source;
+    dx_slice pointer; // in the source
+    uint32_t line, column;
+} dx_found;
+bool dx_definition_find(const dx_definition *definition, dx_slice pointer, dx_arena *arena, dx_found *out);
 // The pointer without its last token; empty for the root.
 dx_slice dx_pointer_parent(dx_slice pointer);
 

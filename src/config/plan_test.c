@@ -13,7 +13,7 @@ static const dx_section section = {
     "thing",
     "{\"type\":\"object\",\"properties\":{\"size\":{\"type\":\"integer\",\"default\":7},\"names\":{\"type\":\"array\"},"
     "\"parts\":{\"type\":\"array\"},\"token\":{\"type\":\"string\"},\"inner\":{\"type\":\"object\"},\"free\":{\"type\":\"string\"}}}",
-    false};
+    false, NULL};
 static const dx_section *const sections[] = {&section};
 static const dx_plan_rule rules[] = {{"/thing/size", DX_PLAN_CHANGED, DX_PLAN_PROCESS, true, "it is large"},
                                      {"/thing/inner/*/deep", DX_PLAN_ANY, DX_PLAN_TABLES, false, NULL},
@@ -31,7 +31,7 @@ static const char *variable(void *ctx, const char *name) {
 static dx_definition *define(const char *text) {
     char path[] = "/tmp/duplex-plan-XXXXXX";
     dx_definition *out = NULL;
-    dx_definition_options options = {variable, NULL};
+    dx_definition_options options = {.variable = variable};
     int file = mkstemp(path);
     assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
     close(file);

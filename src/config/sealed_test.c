@@ -20,12 +20,12 @@
 #define HELLO  "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==" // "hello", by KEY
 #define SEALED "encrypted:gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA=="
 
-static const dx_section models = {"models", "{\"type\":\"object\"}", false};
+static const dx_section models = {"models", "{\"type\":\"object\"}", false, NULL};
 static const dx_section server = {
     "server",
     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"secret\":{\"type\":\"string\"},\"other\":{\"type\":\"string\"},"
     "\"workers\":{\"type\":\"integer\",\"maximum\":9},\"mode\":{\"enum\":[\"a\",\"b\"]},\"list\":{\"type\":\"array\"}}}",
-    false};
+    false, NULL};
 static const dx_section *const sections[] = {&models, &server};
 static const char *const files[] = {"api.json", "part.json", "keys", ".env"};
 static const char *const with_key[] = {DX_SEAL_KEYS_VARIABLE, KEY, "TOKEN", HELLO, "SEALED", SEALED, "A", "put in", NULL};

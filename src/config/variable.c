@@ -102,7 +102,15 @@ dx_slice dx_variable_look_up(const dx_definition *definition, dx_slice name, boo
     return dx_slice_str(value);
 }
 
+// A variable that is not set: what its place should hold is not known, so nothing is said of that either.
+static bool pass_over(dx_definition *definition, dx_slice name, dx_slice pointer) {
+    dx_slice key = dx_arena_copy(definition->arena, pointer);
+    definition->options->missing(definition->options->ctx, pointer, name);
+    return key.data && dx_map_put(&definition->broken, key, definition) == DX_OK;
+}
+
 static bool refuse_missing(dx_definition *definition, dx_slice name, dx_slice pointer) {
+    if (definition->options && definition->options->missing) return pass_over(definition, name, pointer);
     dx_diag *diag = dx_definition_refuse(definition, pointer, false, "the variable %.*s is not set", DX_SLICE_ARG(name));
     if (diag)
         diag->suggestion = dx_arena_printf(definition->diags->arena, "set it in the environment or in %.*s, or give a default: ${%.*s:…}",
@@ -166,4 +174,18 @@ dx_status dx_variable_substitute(dx_definition *definition, dx_slice text, dx_sl
     if (!complete) return DX_INVALID;
     *out = buffer.size ? dx_buffer_slice(&buffer) : (dx_slice){"", 0};
     return DX_OK;
+}
+
+dx_slice dx_variable_name(dx_slice text, bool *whole) {
+    *whole = is_whole(text);
+    for (; text.size; text = dx_slice_from(text, 1)) {
+        if (dx_slice_starts(text, DX_SLICE("$${"))) {
+            text = dx_slice_from(text, 2);
+        } else if (dx_slice_starts(text, DX_SLICE("${"))) {
+            dx_slice body = dx_slice_from(text, 2), inside = dx_slice_cut(&body, '}');
+            dx_slice name = dx_slice_cut(&inside, ':');
+            return is_name(name) ? name : (dx_slice){0};
+        }
+    }
+    return (dx_slice){0};
 }

@@ -6,7 +6,7 @@
 #include "files/parts.h"
 
 extern const char dx_files_schema[]; // files.schema.json, embedded by the build
-const dx_section dx_files_section = {"files", dx_files_schema, false};
+const dx_section dx_files_section = {"files", dx_files_schema, false, NULL};
 
 // "public", "authenticated" or {"roles": […]}.
 static dx_status read_access(dx_mount *mount, dx_access *out, yyjson_val *rule) {

@@ -1,5 +1,5 @@
 // Signals of the process: each sets its flag and wakes the main thread, which looks at the flags. Only a second SIGTERM or SIGINT does its
-// work at once, in the handler.
+// work at once, in the handler; what comes together with the first is no second one, for some signal a process and then its whole group.
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -7,7 +7,9 @@
 #include "codec/text.h"
 #include "host/parts.h"
 
-static atomic_int stops_seen;
+#define TOGETHER (250 * DX_MILLISECOND)
+
+static _Atomic(dx_nanos) stop_seen; // when the first one came; 0: none has
 static atomic_bool reload_asked, upgrade_asked;
 static atomic_int signal_wake = -1;
 
@@ -35,14 +37,19 @@ static void stop_at_once(void) {
     _exit(0);
 }
 
+static void stop(void) {
+    dx_nanos now = dx_clock_monotonic(), seen = 0;
+    if (!atomic_compare_exchange_strong(&stop_seen, &seen, now) && now - seen > TOGETHER) stop_at_once();
+}
+
 static void on_signal(int number) {
     int saved = errno;
     if (number == SIGHUP)
         atomic_store(&reload_asked, true);
     else if (number == SIGUSR2)
         atomic_store(&upgrade_asked, true);
-    else if (atomic_fetch_add(&stops_seen, 1) > 0)
-        stop_at_once();
+    else
+        stop();
     int descriptor = atomic_load(&signal_wake);
     if (descriptor >= 0) dx_host_wake(descriptor);
     errno = saved;
@@ -51,7 +58,7 @@ static void on_signal(int number) {
 static const int handled[DX_SIGNALS_HANDLED] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE};
 
 void dx_signals_take(dx_signals *signals, int descriptor) {
-    atomic_store(&stops_seen, 0);
+    atomic_store(&stop_seen, 0);
     atomic_store(&reload_asked, false);
     atomic_store(&upgrade_asked, false);
     signals->before = atomic_exchange(&signal_wake, descriptor);
@@ -68,7 +75,7 @@ void dx_signals_give_back(const dx_signals *signals) {
 }
 
 bool dx_signals_stop_asked(void) {
-    return atomic_load(&stops_seen) > 0;
+    return atomic_load(&stop_seen) != 0;
 }
 
 bool dx_signals_take_reload(void) {

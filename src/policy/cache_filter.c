@@ -1,20 +1,25 @@
 // The way in looks up, and answers, follows a fetch that is under way, or goes on; the way out stores, confirms, or falls back on what is
-// stale. One struct in the exchange's arena carries all of it; what pends elsewhere (a backend, a leader on another loop) is let go by x->stop.
+// stale. One struct in the exchange's arena carries all of it; what pends elsewhere (a backend, a leader on another loop) is let go by
+// x->stop.
 #include "policy/cache_filter.h"
 
+#include "base/memory.h"
 #include "duplex/client.h"
 #include "policy/vary.h"
 
 typedef struct cached {
     const dx_cache_conf *conf;
+    dx_cache *cache; // the one for this caller
     dx_exchange *x;
+    char credential[DX_CACHE_CREDENTIAL_SIZE];
     dx_cache_key key;
     dx_cache_call call;
     dx_cache_entry *entry; // what was found, held by the arena
     dx_cache_decision decision;
+    dx_micros_utc now; // when it came, near enough for what is decided on the way in
     dx_micros_utc asked_at;
     dx_flight_waiter waiter;
-    dx_task task; // news of the flight
+    dx_task task;  // news of the flight
     bool answered; // by this filter itself
     bool leads;    // the flight is this one's to land
     bool waits;    // for the flight
@@ -63,11 +68,15 @@ static dx_status make_key(cached *c, dx_method method) {
     dx_exchange *x = c->x;
     dx_slice url = url_of(x);
     if (!url.data) return DX_NO_MEMORY;
-    dx_cache_key_parts parts = {c->conf->space, x->principal ? x->principal->id : (dx_slice){0}, method, url};
+    dx_slice identity = x->principal ? x->principal->id : (dx_slice){0};
+    dx_slice whose = dx_cache_credential_of_call(c->credential, identity, &x->request.fields, NULL, 0);
+    c->cache = whose.size && c->conf->private_cache ? c->conf->private_cache : c->conf->cache;
+    dx_cache_key_parts parts = {c->conf->space, whose, method, url};
     return dx_cache_key_make(&c->key, x->arena, &parts);
 }
 
-// --- asking the server --------------------------------------------------------------------------------------------------------------------
+// --- asking the server
+// --------------------------------------------------------------------------------------------------------------------
 
 static bool add_conditions(cached *c) {
     dx_slice tag, since;
@@ -81,7 +90,8 @@ static dx_verdict go_on(cached *c) {
     dx_exchange *x = c->x;
     x->cached = DX_CACHED_MISS;
     c->asked_at = dx_clock_utc();
-    if (c->decision.verdict == DX_CACHE_REVALIDATE && c->entry && !add_conditions(c)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    if (c->decision.verdict == DX_CACHE_REVALIDATE && c->entry && !add_conditions(c))
+        return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     return DX_NEXT;
 }
 
@@ -134,14 +144,15 @@ static dx_verdict fetch(cached *c) {
     return DX_WAIT;
 }
 
-// --- looking up ----------------------------------------------------------------------------------------------------------------------------
+// --- looking up
+// ----------------------------------------------------------------------------------------------------------------------------
 
 static dx_verdict decide(cached *c) {
     dx_exchange *x = c->x;
     dx_cache_entry *entry = c->call.status == DX_OK ? c->call.entry : NULL;
     if (entry && !hold(x, entry)) entry = NULL;
     c->entry = entry;
-    c->decision = dx_freshness_decide(entry ? &entry->freshness : NULL, DX_GET, &x->request.fields, dx_clock_utc());
+    c->decision = dx_freshness_decide(entry ? &entry->freshness : NULL, DX_GET, &x->request.fields, c->now);
     switch (c->decision.verdict) {
     case DX_CACHE_FRESH:
     case DX_CACHE_STALE_REVALIDATE:
@@ -152,7 +163,8 @@ static dx_verdict decide(cached *c) {
     case DX_CACHE_UNSATISFIABLE:
         c->answered = true;
         return dx_exchange_fail_out(x, DX_ERROR_NOT_CACHED, NULL);
-    default: return fetch(c);
+    default:
+        return fetch(c);
     }
 }
 
@@ -165,13 +177,13 @@ static void on_found(dx_cache_call *call) {
 
 static void stop_looking(dx_exchange *x) {
     cached *c = x->slots[DX_SLOT_CACHE];
-    dx_cache_cancel(c->conf->cache, &c->call);
+    dx_cache_cancel(c->cache, &c->call);
 }
 
 static dx_verdict look_up(cached *c) {
     dx_exchange *x = c->x;
-    c->call = (dx_cache_call){.done = on_found, .loop = x->loop, .key = &c->key, .fields = &x->request.fields, .now = dx_clock_utc()};
-    if (dx_cache_get(c->conf->cache, &c->call)) return decide(c);
+    c->call = (dx_cache_call){.done = on_found, .loop = x->loop, .key = &c->key, .fields = &x->request.fields, .now = c->now};
+    if (dx_cache_get(c->cache, &c->call)) return decide(c);
     x->stop = stop_looking;
     dx_exchange_enter(x, DX_PHASE_CACHE, dx_clock_monotonic());
     return DX_WAIT;
@@ -186,7 +198,8 @@ static dx_verdict cache_in(const void *conf, dx_exchange *x) {
     c->x = x;
     x->slots[DX_SLOT_CACHE] = c;
     if (x->request.method != DX_GET) return DX_NEXT;
-    c->decision = dx_freshness_decide(NULL, DX_GET, &x->request.fields, dx_clock_utc());
+    c->now = dx_clock_utc();
+    c->decision = dx_freshness_decide(NULL, DX_GET, &x->request.fields, c->now);
     if (c->decision.verdict == DX_CACHE_BYPASS || make_key(c, DX_GET) != DX_OK) {
         x->slots[DX_SLOT_CACHE] = NULL;
         return DX_NEXT;
@@ -194,18 +207,36 @@ static dx_verdict cache_in(const void *conf, dx_exchange *x) {
     return look_up(c);
 }
 
-// --- the way out ---------------------------------------------------------------------------------------------------------------------------
+// --- the way out
+// ---------------------------------------------------------------------------------------------------------------------------
 
 static void put(cached *c, dx_cache_entry *entry) {
     dx_cache_call call = {.loop = c->x->loop, .key = &c->key, .now = dx_clock_utc(), .entry = entry};
-    dx_cache_put(c->conf->cache, &call);
+    dx_cache_put(c->cache, &call);
+}
+
+// Pending ones (Redis) outlive the exchange: they have memory of their own.
+static void end_detached(dx_cache_call *call) {
+    dx_memory_free(call);
+}
+
+static void take_away(cached *c, dx_cache *cache, dx_slice url) {
+    dx_slice space = c->conf->space;
+    dx_cache_call *call = dx_memory_zalloc(1, sizeof *call + url.size + space.size);
+    if (!call) return;
+    char *text = memcpy(call + 1, url.data, url.size);
+    if (space.size) memcpy(text + url.size, space.data, space.size);
+    *call = (dx_cache_call){.done = end_detached,
+                            .loop = c->x->loop,
+                            .what = DX_CACHE_URL,
+                            .space = dx_slice_of(text + url.size, space.size),
+                            .text = dx_slice_of(text, url.size)};
+    if (dx_cache_invalidate(cache, call)) dx_memory_free(call);
 }
 
 static void remove_key(cached *c) {
-    dx_cache_call *call = DX_ARENA_NEW(c->x->arena, dx_cache_call);
-    if (!call) return;
-    *call = (dx_cache_call){.key = &c->key};
-    (void)dx_cache_remove(c->conf->cache, call);
+    if (c->cache == c->conf->cache) take_away(c, c->cache, c->key.url); // more than this key, and never less
+    if (c->conf->private_cache) take_away(c, c->conf->private_cache, c->key.url);
 }
 
 // An entry of the answer with these fields; NULL: it is not to be kept.
@@ -275,11 +306,9 @@ static void invalidate(cached *c) {
     size_t count = 0;
     if (!target.data || dx_freshness_invalidated(urls, &count, x->arena, target, &x->response.fields) != DX_OK) return;
     for (size_t i = 0; i < count; i++) {
-        dx_cache_call *call = DX_ARENA_NEW(x->arena, dx_cache_call);
-        if (!call) return;
-        *call = (dx_cache_call){.what = DX_CACHE_URL, .space = c->conf->space, .text = urls[i]};
         if (c->conf->flight) dx_flight_spoil(c->conf->flight, NULL);
-        (void)dx_cache_invalidate(c->conf->cache, call);
+        take_away(c, c->conf->cache, urls[i]);
+        if (c->conf->private_cache) take_away(c, c->conf->private_cache, urls[i]);
     }
 }
 

@@ -1,5 +1,5 @@
-// The filter that answers from a cache, and stores what comes back: RFC 9111 as a private cache, with one fetch however many wait for it. It
-// stands before retries and limits, so that a hit costs neither. The request's own Cache-Control counts: no-cache asks the server,
+// The filter that answers from a cache, and stores what comes back: RFC 9111 as a private cache, with one fetch however many wait for it.
+// It stands before retries and limits, so that a hit costs neither. The request's own Cache-Control counts: no-cache asks the server,
 // only-if-cached does not. Whose answer it is (x->principal) is part of the key.
 #ifndef DX_POLICY_CACHE_FILTER_H
 #define DX_POLICY_CACHE_FILTER_H
@@ -12,13 +12,14 @@
 
 typedef struct dx_cache_conf {
     dx_cache *cache;
-    dx_flight *flight; // NULL: equal requests at the same time are all sent
-    dx_slice space;    // which API
+    dx_cache *private_cache; // instead of it for what is somebody's: of this process alone; NULL: `cache` has all
+    dx_flight *flight;       // NULL: equal requests at the same time are all sent
+    dx_slice space;          // which API
     dx_freshness_options options;
     const dx_slice *tags;
     size_t tag_count;
-    // A stale answer was given: fetch the same behind the caller's back, with Cache-Control: no-cache. On the exchange's loop. NULL: the next
-    // request asks the server.
+    // A stale answer was given: fetch the same behind the caller's back, with Cache-Control: no-cache. On the exchange's loop. NULL: the
+    // next request asks the server.
     void (*revalidate)(void *ctx, dx_exchange *x);
     void *ctx;
 } dx_cache_conf;

@@ -8,9 +8,10 @@ typedef struct parts {
 } parts;
 
 static size_t find_any(dx_slice text, const char *bytes) {
-    size_t at = 0;
-    while (at < text.size && !(text.data[at] && strchr(bytes, text.data[at]))) at++;
-    return at;
+    for (size_t at = 0; at < text.size; at++)
+        for (const char *byte = bytes; *byte; byte++) // three at most
+            if (text.data[at] == *byte) return at;
+    return text.size;
 }
 
 static dx_slice take_to(dx_slice *rest, size_t size) {

@@ -33,6 +33,14 @@ static int tear_down(void **state) {
     return 0;
 }
 
+static int set_up_small(void **state) {
+    (void)state;
+    loopback_open(&f, "{\"models\":{\"Thing\":{\"type\":\"object\",\"properties\":{\"list\":{\"type\":\"array\"}}}},"
+                      "\"resources\":{\"things\":{\"model\":\"Thing\",\"access\":\"public\"}},"
+                      "\"server\":{\"log\":{\"level\":\"off\"},\"limits\":{\"body\":\"1MiB\",\"memory\":\"512KiB\"}}}");
+    return 0;
+}
+
 static int post(const char *fields, const char *body, size_t size) {
     char head[512];
     snprintf(head, sizeof head, "POST /api/v1/things HTTP/1.1\r\n" HOST "%sContent-Length: %zu\r\n\r\n", fields, size);
@@ -107,6 +115,24 @@ static void bodies_over_the_servers_cap_are_refused(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+// Gathering the first takes more than there is, reading the second.
+static void a_body_for_which_there_is_too_little_memory_is_a_413(void **state) {
+    static const size_t sizes[] = {900000, 100000};
+    (void)state;
+    for (size_t i = 0; i < DX_COUNT_OF(sizes); i++) {
+        char *body = malloc(sizes[i]);
+        memset(body, '1', sizes[i]);
+        for (size_t at = 10; at < sizes[i]; at += 2) body[at] = ',';
+        memcpy(body, "{\"list\":[1", 10);
+        memcpy(body + sizes[i] - 2, "]}", 2);
+        body[sizes[i] - 3] = '1';
+        loopback_connect(&f);
+        assert_int_equal(post(JSON, body, sizes[i]), 413);
+        assert_non_null(strstr(f.answer.body.data, "server.limits.memory"));
+        free(body);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(create_answers_with_location_and_validators),
@@ -114,6 +140,7 @@ int main(void) {
         TEST(media_types_are_checked),
         TEST(encoded_bodies_are_decoded_before_they_are_judged),
         TEST(bodies_over_the_servers_cap_are_refused),
+        cmocka_unit_test_setup_teardown(a_body_for_which_there_is_too_little_memory_is_a_413, set_up_small, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

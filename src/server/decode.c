@@ -31,6 +31,9 @@ dx_verdict dx_decode_refuse(dx_call *c, dx_status why) {
     dx_exchange *x = &c->x;
     x->response.close = true; // the rest of it is not worth reading
     if (why == DX_TOO_LARGE) return refuse_large(c);
+    if (why == DX_NO_MEMORY && dx_arena_outgrown(x->arena))
+        return dx_exchange_fail(x, DX_TOO_LARGE, "the body takes more memory than a request may: server.limits.memory is %zu bytes",
+                                x->arena->cap);
     if (why == DX_UNSUPPORTED_MEDIA_TYPE) {
         (void)dx_exchange_fail(x, why, "the Content-Encoding may be one of gzip, br and zstd");
         dx_exchange_field(x, DX_SLICE("accept-encoding"), DX_SLICE("gzip, br, zstd"));

@@ -9,29 +9,43 @@
 
 static void tell(dx_overload *overload, const char *event, dx_nanos took) {
     dx_log_record record;
-    dx_nanos now = overload->now();
-    if (!dx_log_enabled(DX_LOG_WARN) || (overload->on && overload->told && now - overload->told < TELL_EVERY)) return;
-    overload->told = now;
+    if (!dx_log_enabled(DX_LOG_WARN)) return;
     dx_log_begin(&record, DX_LOG_WARN, event);
     dx_log_micros(&record, "turn_us", took);
     dx_log_int(&record, "refused", (int64_t)overload->refused);
     dx_log_end(&record);
 }
 
+// Now and then while it lasts. One that begins soon after another may be over before it is due: then the next has its refusals, too.
+static void announce(dx_overload *overload, dx_nanos took) {
+    dx_nanos now = overload->now();
+    overload->on = true;
+    if (overload->told && now - overload->told < TELL_EVERY) return;
+    overload->told = now;
+    overload->announced = true;
+    tell(overload, "overloaded", took);
+}
+
+static void end(dx_overload *overload, dx_nanos took) {
+    overload->on = false;
+    if (!overload->announced) return; // nobody knows that there was one
+    overload->told = overload->now();
+    overload->announced = false;
+    tell(overload, "overload_over", took);
+    overload->refused = 0;
+}
+
 void dx_overload_turn(dx_overload *overload, dx_nanos took) {
     if (DX_LIKELY(took <= overload->bound)) {
         overload->above_from = 0;
         if (DX_LIKELY(!overload->on)) return;
-        overload->on = false;
-        tell(overload, "overload_over", took);
-        overload->refused = 0;
+        end(overload, took);
         return;
     }
     dx_nanos now = overload->now();
     if (!overload->above_from) overload->above_from = now - took; // this turn is part of the interval
     if (now - overload->above_from < DX_OVERLOAD_INTERVAL) return;
-    overload->on = true;
-    tell(overload, "overloaded", took);
+    announce(overload, took);
 }
 
 // A burst can make one turn as long as many: it is looked at from within, too.
@@ -39,8 +53,7 @@ static bool has_lasted(dx_overload *overload) {
     dx_nanos now = overload->now(), busy = dx_loop_busy_so_far(overload->loop, now);
     dx_nanos lasted = overload->above_from ? now - overload->above_from : busy;
     if (DX_LIKELY(busy <= overload->bound || lasted < DX_OVERLOAD_INTERVAL)) return false;
-    overload->on = true;
-    tell(overload, "overloaded", busy);
+    announce(overload, busy);
     return true;
 }
 

@@ -17,7 +17,8 @@ typedef struct dx_overload {
     dx_nanos bound;      // of a turn; from the app's settings
     dx_nanos above_from; // since when every turn was longer; 0: the last one was not
     bool on;
-    uint64_t refused; // since it began
+    bool announced;   // the log has been told that it is on
+    uint64_t refused; // since the log was told of an end
     uint32_t begun;   // exchanges, to look at the clock now and then
     dx_nanos told;    // when the log was told last; 0: never
     // The clock, so that tests can have their own.

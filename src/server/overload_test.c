@@ -50,6 +50,33 @@ static void overload_is_long_turns_for_an_interval_and_ends_with_a_short_one(voi
     assert_false(overload.on);
 }
 
+static char told[512];
+
+static void note(void *ctx, const char *line, size_t size) {
+    static const char *const events[] = {"\"overloaded\"", "\"overload_over\""};
+    (void)ctx;
+    for (size_t i = 0; i < DX_COUNT_OF(events); i++)
+        if (memmem(line, size, events[i], strlen(events[i]))) strncat(told, i ? "-" : "+", 1);
+    const char *refused = memmem(line, size, "\"refused\":", 10);
+    if (refused) strncat(told, refused + 10, strspn(refused + 10, "0123456789"));
+}
+
+static void every_end_that_the_log_is_told_had_a_beginning(void **state) {
+    (void)state;
+    dx_overload overload = begin();
+    dx_log_setup(DX_LOG_INFO, note, NULL);
+    for (uint64_t i = 1; i <= 3; i++) { // the second begins too soon after the first to be told
+        overload.refused += i;
+        turn(&overload, 200 * DX_MILLISECOND);
+        assert_true(overload.on);
+        turn(&overload, 1 * DX_MILLISECOND);
+        assert_false(overload.on);
+        if (i == 2) clock_now += 20 * DX_SECOND;
+    }
+    dx_log_setup(DX_LOG_OFF, NULL, NULL);
+    assert_string_equal(told, "+1-1+5-5");
+}
+
 static dx_verdict answer_yes(const void *conf, dx_exchange *x) {
     (void)conf;
     return dx_exchange_json(x, 200, DX_SLICE("{}"));
@@ -120,6 +147,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_long_turn_counts_only_when_it_fills_the_interval),
         cmocka_unit_test(overload_is_long_turns_for_an_interval_and_ends_with_a_short_one),
+        cmocka_unit_test(every_end_that_the_log_is_told_had_a_beginning),
         cmocka_unit_test(what_an_overloaded_turn_has_no_time_for_is_refused),
         cmocka_unit_test(a_turn_that_runs_on_refuses_from_within),
         cmocka_unit_test(health_checks_and_administrators_are_answered_all_the_same),

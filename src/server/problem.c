@@ -8,6 +8,7 @@
 
 #define PROBLEM_CAP (256u << 10)
 #define PREFIX_CAP  256
+#define OUTGROWN    "the body takes more memory than a request may: server.limits.memory"
 
 static struct {
     char text[PREFIX_CAP];
@@ -93,16 +94,29 @@ static bool has_field(const dx_exchange *x, dx_slice name) {
 }
 
 // Made of static text alone.
-static DX_COLD void answer_bare(dx_exchange *x) {
-    static const dx_slice body =
+static DX_COLD void answer_bare(dx_exchange *x, bool outgrown) {
+    static const dx_slice bodies[] = {
         DX_SLICE_INIT("{\"type\":\"/problems/out_of_memory\",\"title\":\"The server is short of memory\",\"status\":503,"
-                      "\"error_code\":\"out_of_memory\"}");
-    x->error = DX_NO_MEMORY;
-    (void)dx_exchange_body(x, 503, DX_SLICE("application/problem+json"), body);
+                      "\"error_code\":\"out_of_memory\"}"),
+        DX_SLICE_INIT("{\"type\":\"/problems/body_too_large\",\"title\":\"The body is too large\",\"status\":413,"
+                      "\"error_code\":\"body_too_large\",\"detail\":\"" OUTGROWN "\"}")};
+    x->error = outgrown ? DX_TOO_LARGE : DX_NO_MEMORY;
+    (void)dx_exchange_body(x, dx_status_http(x->error), DX_SLICE("application/problem+json"), bodies[outgrown]);
+}
+
+// Whether a handler's want of memory is the doing of the request's body: the exchange has all it may, and the body is not small beside
+// that. (What is made of a body, a tree above all, may be a few dozen times its size.)
+static bool body_outgrew(const dx_exchange *x) {
+    return dx_arena_outgrown(x->arena) && x->request.body.size > x->arena->cap / 64;
 }
 
 void dx_problem_answer(dx_exchange *x, dx_status status, dx_slice detail, const dx_diags *findings) {
     dx_buffer body;
+    bool outgrown = DX_UNLIKELY(status == DX_NO_MEMORY) && body_outgrew(x);
+    if (outgrown) {
+        x->error = status = DX_TOO_LARGE;
+        x->error_detail = detail = DX_SLICE(OUTGROWN);
+    }
     dx_problem problem = {.status = status,
                           .detail = detail,
                           .path = x->request.path,
@@ -117,7 +131,7 @@ void dx_problem_answer(dx_exchange *x, dx_status status, dx_slice detail, const 
         dx_problem_write(&body, &problem);
     }
     if (dx_buffer_status(&body) != DX_OK) {
-        answer_bare(x);
+        answer_bare(x, body_outgrew(x));
         return;
     }
     int http = dx_status_http(status);

@@ -140,6 +140,39 @@ static void without_memory_the_problem_is_a_plain_503(void **state) {
     assert_true(x->response.body.size > 0);
 }
 
+static void a_body_that_takes_all_memory_is_a_413_that_names_the_setting(void **state) {
+    static char body[1u << 20];
+    dx_exchange *x = *state;
+    x->request.body = dx_slice_of(body, sizeof body);
+    (void)dx_exchange_fail(x, DX_NO_MEMORY, NULL); // the system's lack of it
+    assert_int_equal(x->response.status, 503);
+    assert_null(dx_arena_alloc(x->arena, x->arena->cap));
+    (void)dx_exchange_fail(x, DX_NO_MEMORY, NULL);
+    assert_int_equal(x->response.status, 413);
+    assert_int_equal(x->error, DX_TOO_LARGE);
+    assert_member(body_of(x), "error_code", "body_too_large");
+    assert_non_null(memmem(x->response.body.data, x->response.body.size, "server.limits.memory", 20));
+    x->request.body.size = 100; // another's doing
+    (void)dx_exchange_fail(x, DX_NO_MEMORY, NULL);
+    assert_int_equal(x->response.status, 503);
+}
+
+static void so_it_is_when_nothing_is_left_to_say_it_with(void **state) {
+    static char body[1u << 20];
+    dx_exchange *x = *state;
+    dx_field fields[4]; // as a call has them
+    x->response.fields = (dx_fields){fields, 0, 4};
+    x->request.body = dx_slice_of(body, sizeof body);
+    while (dx_arena_alloc(x->arena, 1024)) {
+    }
+    while (dx_arena_alloc(x->arena, 1)) {
+    }
+    (void)dx_exchange_fail(x, DX_NO_MEMORY, NULL);
+    assert_int_equal(x->response.status, 413);
+    assert_int_equal(x->error, DX_TOO_LARGE);
+    assert_non_null(memmem(x->response.body.data, x->response.body.size, "server.limits.memory", 20));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -154,6 +187,8 @@ int main(void) {
         TEST(whatever_the_path_is_the_problem_is_json),
         TEST(more_findings_than_fit_are_left_out_whole),
         TEST(without_memory_the_problem_is_a_plain_503),
+        TEST(a_body_that_takes_all_memory_is_a_413_that_names_the_setting),
+        TEST(so_it_is_when_nothing_is_left_to_say_it_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

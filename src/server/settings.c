@@ -271,4 +271,4 @@ dx_status dx_settings_read(dx_settings *out, dx_arena *arena, const dx_definitio
 
 // The schema is a file of its own (server.schema.json), embedded by the build.
 extern const char dx_server_schema[];
-const dx_section dx_server_section = {"server", dx_server_schema, false};
+const dx_section dx_server_section = {"server", dx_server_schema, false, NULL};

@@ -157,15 +157,27 @@ static bool same_address(const dx_listen_setting *a, const dx_listen_setting *b)
     return !picked && strcmp(a->address, b->address) == 0;
 }
 
+// Whether `all` is every address of a family and `one` is among them. (A socket of IPv6 takes none of IPv4.)
+static bool takes_in(const dx_listen_setting *all, const dx_listen_setting *one) {
+    dx_slice address = dx_slice_str(all->address);
+    if (all->port == 0 || all->port != one->port) return false;
+    bool ipv6 = one->address[0] == '[';
+    return dx_slice_starts(address, ipv6 ? DX_SLICE("[::]:") : DX_SLICE("0.0.0.0:"));
+}
+
+static void check_pair(const listens *l, const dx_listen_setting *later, const dx_listen_setting *earlier) {
+    const char *which = same_address(later, earlier) ? "is listened on already, by"
+                        : takes_in(earlier, later)   ? "is among the addresses of"
+                        : takes_in(later, earlier)   ? "takes in the address of"
+                                                     : NULL;
+    if (which)
+        dx_settings_complain(l->r, "leave one of them out", later->pointer, "%s %s %.*s", later->address, which,
+                             DX_SLICE_ARG(earlier->pointer));
+}
+
 static void check_twins(const listens *l) {
-    for (size_t i = 1; i < l->count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (!same_address(&l->items[i], &l->items[j])) continue;
-            dx_settings_complain(l->r, "leave one of them out", l->items[i].pointer, "%s is listened on already, by %.*s",
-                                 l->items[i].address, DX_SLICE_ARG(l->items[j].pointer));
-            break;
-        }
-    }
+    for (size_t i = 1; i < l->count; i++)
+        for (size_t j = 0; j < i; j++) check_pair(l, &l->items[i], &l->items[j]);
 }
 
 static void check_redirects(const listens *l) {

@@ -55,6 +55,8 @@ static void unsafe_definitions_refuse_to_start(void **state) {
         {"\"listen\": [\"127.0.0.1:1\", \"::1:80\"]", "/server/listen/1", "HOST:PORT"},
         {"\"listen\": [\"127.0.0.1:81\", \"localhost:81\"]", "/server/listen/1", "listened on already, by /server/listen/0"},
         {"\"listen\": [\"*:81\", \"0.0.0.0:81\"]", "/server/listen/1", "leave one of them out"},
+        {"\"listen\": [\"*:81\", \"127.0.0.1:81\"]", "/server/listen/1", "127.0.0.1:81 is among the addresses of /server/listen/0"},
+        {"\"listen\": [\"[::1]:81\", \"[::]:81\"]", "/server/listen/1", "[::]:81 takes in the address of /server/listen/0"},
         {"\"listen\": [\"unix:a\", \"unix:a\"]", "/server/listen/1", "leave one of them out"},
         {"\"listen\": \"*:0\"", "/server/listen", "from 1 to 65535"},
         {"\"listen\": \"unix:@x\"", "/server/listen", "path of a file"},
@@ -74,6 +76,8 @@ static void unsafe_definitions_refuse_to_start(void **state) {
          "in the clear"},
         {"\"tls\": {\"client\": {\"required\": true}}", "/server/tls/client", "without \"ca\""},
         {"\"tls\": {\"client\": {\"roles\": {\"CN=a\": [\"admin\"]}}}", "/server/tls/client", "without \"ca\""},
+        {"\"tls\": {\"client\": {\"ca\": \"/c\", \"roles\": {\"/CN=a\": [\"admin\"]}}}", "/server/tls/client/roles/~1CN=a",
+         "no certificate has"},
         {"\"hsts\": {\"max_age\": \"3651d\"}", "/server/hsts/max_age", "3650d"},
         {"\"hsts\": {\"preload\": true}", "/server/hsts/preload", "include their subdomains"},
         {"\"allow\": [\"10.0.0.0/8\", \"10.0.0.1/8\"]", "/server/allow/1", "10.0.0.0/8"},
@@ -133,6 +137,30 @@ static void every_kind_of_address_is_read(void **state) {
     assert_string_equal(s->tls.certificates[0].key, beside);
     assert_true(dx_slice_equal(s->hsts, DX_SLICE("max-age=31536000")));
     toy_clean(&t);
+}
+
+static void only_subjects_that_a_certificate_can_have_are_taken(void **state) {
+    static const char *const good[] = {"CN=robot,O=Acme",        "CN=a+UID=b,O=c", "CN=",     "O=a b,CN=\xc3\xbc", "CN=a=b",
+                                       "CN=\\\\ \\+\\,\\\"",     "CN=\\ a\\ ",     "CN=\\#1", "CN=\\0a",           "1.2.840=#0c0141",
+                                       "emailAddress=a@b.c,x-y="};
+    static const char *const bad[] = {"",      "robot",  "CN",     "=a",       "CN=a,",  "CN=a, O=b", "CN=a ,O=b", "/CN=a/O=b", "CN=a;O=b",
+                                      "CN= a", "CN=\\z", "CN=a\\", "CN=\"a\"", "CN=#0g", "CN=#012",   "C N=a",     "CN=<a>",    "-CN=a"};
+    (void)state;
+    for (size_t i = 0; i < DX_COUNT_OF(good) + DX_COUNT_OF(bad); i++) {
+        const char *subject = i < DX_COUNT_OF(good) ? good[i] : bad[i - DX_COUNT_OF(good)];
+        char section[300];
+        toy t;
+        int size = snprintf(section, sizeof section, "%s", "\"tls\": {\"client\": {\"ca\": \"/c\", \"roles\": {\"");
+        for (const char *c = subject; *c; c++)
+            size += snprintf(section + size, sizeof section - (size_t)size, *c == '\\' || *c == '"' ? "\\%c" : "%c", *c);
+        snprintf(section + size, sizeof section - (size_t)size, "\": [\"admin\"]}}}");
+        (void)create(&t, section, &(dx_app_options){.offline = true});
+        bool told = false;
+        for (const dx_diag *diag = t.diags.first; diag; diag = diag->next)
+            told |= strstr(dx_diag_text(diag, t.arena).data, "no certificate has this subject") != NULL;
+        if (told != (i >= DX_COUNT_OF(good))) fail_msg("%s", subject);
+        toy_clean(&t);
+    }
 }
 
 static void tls_settings_and_lists_are_read(void **state) {
@@ -375,6 +403,7 @@ int main(void) {
         cmocka_unit_test(unsafe_definitions_refuse_to_start),
         cmocka_unit_test(several_mistakes_are_told_at_once),
         cmocka_unit_test(every_kind_of_address_is_read),
+        cmocka_unit_test(only_subjects_that_a_certificate_can_have_are_taken),
         cmocka_unit_test(tls_settings_and_lists_are_read),
         cmocka_unit_test(the_command_lines_address_speaks_what_the_first_one_speaks),
         cmocka_unit_test(development_mode_pins_no_browser_to_tls),

@@ -1,4 +1,6 @@
 // Reading `server.tls` and `server.hsts`. The files themselves are read when the context is made (net/tls.h).
+#include <ctype.h>
+
 #include "server/settings.h"
 
 #define A_YEAR (365 * 24 * 3600 * DX_SECOND)
@@ -24,6 +26,57 @@ static dx_status read_certificates(dx_settings_reader *r, yyjson_val *list) {
 
 // --- clients' certificates -------------------------------------------------------------------------------------------------
 
+static bool is_in(const char *set, char c) {
+    return c && strchr(set, c);
+}
+
+// How much of a value is one character as RFC 4514 writes it (section 3), at its beginning or further on; 0: none is.
+static size_t character(dx_slice text, bool first) {
+    if (text.data[0] != '\\') return !text.data[0] || is_in("\"+,;<>", text.data[0]) || (first && is_in(" #", text.data[0])) ? 0 : 1;
+    if (text.size > 1 && is_in("\\\"+,;<> #=", text.data[1])) return 2;
+    return text.size > 2 && isxdigit((unsigned char)text.data[1]) && isxdigit((unsigned char)text.data[2]) ? 3 : 0;
+}
+
+// Cuts "type=value" off; false: there is none. As a subject is compared as text, what is allowed elsewhere (space around it) is not here.
+static bool cut_attribute(dx_slice *rest) {
+    size_t at = 0, size;
+    bool blank = false;
+    if (rest->size == 0 || !isalnum((unsigned char)rest->data[0])) return false;
+    bool numeric = isdigit((unsigned char)rest->data[0]);
+    while (at < rest->size &&
+           (numeric ? is_in("0123456789.", rest->data[at]) : isalnum((unsigned char)rest->data[at]) || rest->data[at] == '-'))
+        at++;
+    if (at == rest->size || rest->data[at] != '=') return false;
+    *rest = dx_slice_from(*rest, at + 1);
+    bool hex = rest->size > 2 && rest->data[0] == '#';
+    for (at = hex; at < rest->size && !is_in(",+", rest->data[at]); at += size) {
+        dx_slice left = dx_slice_from(*rest, at);
+        size = hex ? isxdigit((unsigned char)left.data[0]) != 0 : character(left, at == 0);
+        if (size == 0) return false;
+        blank = left.data[0] == ' ';
+    }
+    *rest = dx_slice_from(*rest, at);
+    return !blank && (!hex || at % 2 == 1);
+}
+
+static bool is_subject(dx_slice text) {
+    dx_slice rest = text;
+    while (cut_attribute(&rest)) {
+        if (rest.size == 0) return true;
+        rest = dx_slice_from(rest, 1); // "," or "+"
+    }
+    return false;
+}
+
+static dx_status check_subject(const dx_settings_reader *r, dx_slice subject) {
+    if (is_subject(subject)) return DX_OK;
+    dx_slice pointer = dx_json_pointer_join(r->arena, DX_SLICE("/server/tls/client/roles"), subject);
+    if (!pointer.data) return DX_NO_MEMORY;
+    dx_settings_complain(r, "copy it from the line \"subject\" of `duplex cert show`", pointer,
+                         "no certificate has this subject: as RFC 4514 writes it, it is like \"CN=robot,O=Acme\"");
+    return DX_OK;
+}
+
 static dx_status read_roles(dx_settings_reader *r, yyjson_val *roles) {
     dx_certificate_roles *items = DX_ARENA_ARRAY(r->arena, dx_certificate_roles, yyjson_obj_size(roles) + 1);
     size_t index, count, inner, inner_count;
@@ -31,7 +84,7 @@ static dx_status read_roles(dx_settings_reader *r, yyjson_val *roles) {
     if (!items) return DX_NO_MEMORY;
     yyjson_obj_foreach(roles, index, count, subject, list) {
         dx_slice *names = DX_ARENA_ARRAY(r->arena, dx_slice, yyjson_arr_size(list) + 1);
-        if (!names) return DX_NO_MEMORY;
+        if (!names || check_subject(r, dx_json_slice(subject)) != DX_OK) return DX_NO_MEMORY;
         yyjson_arr_foreach(list, inner, inner_count, role) names[inner] = dx_json_slice(role); // the definition lives as long
         items[index] = (dx_certificate_roles){dx_json_slice(subject), names, yyjson_arr_size(list)};
     }

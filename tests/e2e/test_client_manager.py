@@ -79,7 +79,7 @@ def test_an_api_that_comes_at_run_time_is_called_watched_and_counted(api, tmp_pa
     assert (end["status"], end["attempts"], end["method"]) == (200, 1, "GET")
     assert end["url"].endswith("/find?q=[redacted]")
     described = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
-    assert described["auth"] == {"type": "bearer", "token": "[redacted]"}
+    assert described["settings"]["auth"] == {"type": "bearer", "token": "[redacted]"}
 
 
 def test_prometheus_text_is_as_its_format_has_it(api, tmp_path):

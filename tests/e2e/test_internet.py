@@ -30,9 +30,20 @@ def test_the_page_shows_the_packaged_definition():
 
 
 def free_port():
-    """A redirect must know where it leads, so the system can't pick this port when the server starts."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def start(folder, definition):
+    """A redirect must know where it leads, so the system can't pick this port when the server starts: when another has taken it meanwhile, it is tried anew."""
+    for left in range(9, -1, -1):
+        (folder / "etc/duplex/api.json").write_text(definition.replace("*:443", f"127.0.0.1:{free_port()}").replace("*:80", "127.0.0.1:0"))
+        try:
+            return EdgeServer(folder, folder / "etc/duplex/api.json")
+        except RuntimeError as error:
+            if not left or "another program is listening" not in str(error):
+                raise
+            (folder / "log").unlink()
 
 
 @pytest.fixture
@@ -43,11 +54,10 @@ def site(tmp_path):
         folder.mkdir(parents=True)
     assert words(BINARY, "cert", "self-signed", "--out", tmp_path / "etc/duplex/tls", NAME).returncode == 0
     (challenge / "token").write_text("token.proof")
-    text = block("json", "## The definition").replace("*:443", f"127.0.0.1:{free_port()}").replace("*:80", "127.0.0.1:0")
+    text = block("json", "## The definition")
     for place in MOVED:
         text = text.replace(place, f"{tmp_path}{place}")
-    (tmp_path / "etc/duplex/api.json").write_text(text)
-    server = EdgeServer(tmp_path, tmp_path / "etc/duplex/api.json")
+    server = start(tmp_path, text)
     yield server
     assert server.stop() == 0
 

@@ -206,6 +206,20 @@ def test_a_second_signal_stops_at_once_though_nobody_reads_the_log(tmp_path):
         os.close(reader)
 
 
+def test_signals_that_come_together_are_one(serve):
+    """As timeout(1) sends them, and whoever signals a process and its group."""
+    server = serve(DEFINITION)
+    with connect(server) as sock:
+        sock.sendall(create().replace(b"Host", b"Expect: 100-continue\r\nHost").split(b"\r\n\r\n")[0] + b"\r\n\r\n")
+        assert statuses(sock.recv(100)) == [100]  # it is under way
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):  # both wait for it to go on
+            server.process.send_signal(number)
+        server.wait_event(lambda record: record["event"] == "draining")
+        sock.sendall(b'{"title":"x"}')
+        assert statuses(read_all(sock)) == [201]
+    assert server.stop() == 0
+
+
 def test_a_refused_request_is_logged_with_its_peer_and_no_made_up_method(server):
     assert statuses(exchange(server, b"GET /livez HTTP/1.1\r\n\r\n")) == [400]
     record = server.wait_event(lambda r: r["event"] == "request" and r["status"] == 400)

@@ -7,7 +7,8 @@
 #include "config/definition.h"
 #include "fuzz.h"
 
-static const dx_section models = {"models", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"boolean\"]}}", false};
+static const dx_section models = {"models", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"object\",\"boolean\"]}}", false,
+                                  NULL};
 static const dx_section server = {
     "server",
     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"listen\":{\"type\":\"string\",\"default\":\"h:1\"},"
@@ -17,7 +18,7 @@ static const dx_section server = {
     "}},"
     "\"inner\":{\"type\":\"object\",\"default\":{},\"properties\":{\"n\":{\"type\":[\"number\",\"null\"],\"default\":null}}}},"
     "\"$defs\":{\"time\":{\"type\":\"string\",\"pattern\":\"" DX_DURATION_PATTERN "\"}}}",
-    false};
+    false, NULL};
 static const dx_section *const sections[] = {&models, &server};
 
 static char folder[] = "/tmp/dx-fuzz-XXXXXX";
