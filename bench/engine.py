@@ -91,13 +91,18 @@ def amount(micros):
     return f"{micros / 1000:,.0f} ms" if micros >= 10_000 else f"{micros:.0f} µs" if micros >= 100 else f"{micros:.2f} µs"
 
 
+def best_of(column):
+    """The least CPU of some runs and, where it is measured, the best throughput."""
+    rates = [rate for _, rate in column if rate]
+    return amount(min(cpu for cpu, _ in column)) + (f" ({max(rates):,.0f} MiB/s)" if rates else "")
+
+
 def beside(table, what, ours, theirs, rounds, target=1.0):
-    """Measures all in turn; the ratio to the better peer is the median over the rounds."""
-    runs = [[measure() for measure in (ours, *theirs.values())] for _ in range(rounds)]
-    ratio = statistics.median(row[0] / min(row[1:]) for row in runs)
-    best = [min(column) for column in zip(*runs)]
-    text = ", ".join(f"{name} {amount(value)}" for name, value in zip(theirs, best[1:]))
-    table.add(what, amount(best[0]), text, ratio, f"≤ {target}", ratio <= target)
+    """Measures all in turn; the ratio to the better peer is the median over the rounds. A measure gives microseconds of CPU, or these and MiB a second."""
+    runs = [[found if isinstance(found, tuple) else (found, None) for found in (measure() for measure in (ours, *theirs.values()))] for _ in range(rounds)]
+    ratio = statistics.median(row[0][0] / min(cpu for cpu, _ in row[1:]) for row in runs)
+    best = [best_of(column) for column in zip(*runs)]
+    table.add(what, best[0], ", ".join(f"{name} {text}" for name, text in zip(theirs, best[1:])), ratio, f"≤ {target}", ratio <= target)
 
 
 def row_protocols(folder, table, duplex, rounds=5):
@@ -148,43 +153,63 @@ def row_handshakes(folder, table, duplex, rounds=3):
                    {name: measure(name) for name in ("nginx", "h2o")}, rounds)
 
 
-def curl(*words):
-    subprocess.run(["taskset", "-c", "1", "curl", "-sSf", "-o", "/dev/null", *words], check=True, timeout=300)
+# Protocols, as rows name them.
+TRANSFERS = {"clear": "", "tls": " over TLS", "h2": " over HTTP/2", "h2_tls": " over HTTP/2 and TLS"}
+
+
+def curl(url, times, source):
+    """The seconds of transfers on one connection, one after another."""
+    words = []
+    for at in range(times):
+        words += ["--next"] if at else []
+        words += ["-sSfk", "--http1.1", "-o", "/dev/null", "-w", "%{time_total}\\n", *(["-T", source] if source else []), url]
+    text = subprocess.run(["taskset", "-c", "1", "curl", *words], capture_output=True, text=True, check=True, timeout=300).stdout
+    return sum(map(float, text.split()))
+
+
+def h2_transfers(url, times, source):
+    """The same over HTTP/2: curl 7.88 can't use a connection in the clear twice."""
+    words = ["-t1", "-c1", "-m1", f"-n{times}", "-w24", "-W24", *(["-d", source, "-H", ":method: PUT"] if source else []), url]
+    text = subprocess.run(["taskset", "-c", "1", "h2load", *words], capture_output=True, text=True, check=True, timeout=300).stdout
+    if not re.search(rf"\b{times} 2xx", text):
+        raise RuntimeError(f"{url}: {text}")
+    number, unit = re.search(r"finished in ([\d.]+)(us|ms|s|m)\b", text).groups()
+    return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[unit]
+
+
+def transfer(server, kind, times, size, path, source=None):
+    """A measure: CPU of the server for each transfer, and MiB a second as the client sees them. `source` is a file to send."""
+    process, url = server
+
+    def measure():
+        before = process.cpu()
+        seconds = (h2_transfers if kind.startswith("h2") else curl)(url[kind] + path, times, source)
+        return (process.cpu() - before) * 1e6 / times, times * size / MIB / seconds
+    return measure
 
 
 def row_bodies(folder, table, duplex, rounds=3):
     with Stage(folder, duplex) as stage:
-        for name, size in (("mib", MIB), ("gib", GIB)):
-            with open(stage.folder / "files" / name, "wb") as file:
+        files = {"1 MiB": (MIB, 60), "1 GiB": (GIB, 1)}
+        for name, (size, _) in files.items():
+            with open(stage.folder / "files" / name.replace(" ", ""), "wb") as file:
                 file.truncate(size)
                 for at in range(0, size, 64 * MIB):  # real pages, so that every server reads the same
                     file.seek(at)
                     file.write(b"duplex" * (min(64 * MIB, size - at) // 6))
-        servers = {"duplex": stage.duplex(limits={"body": "1GiB"}), "nginx": stage.nginx(), "h2o": stage.h2o()}
+        servers = {"duplex": stage.duplex(), "nginx": stage.nginx(), "h2o": stage.h2o()}
 
-        def down(name, size, times):
-            process, url = servers[name]
-            def measure():
-                before = process.cpu()
-                for _ in range(times):
-                    curl(f"{url['clear']}/files/{size}")
-                return (process.cpu() - before) * 1e6 / times
-            return measure
+        def down(name, kind, file, times, size):
+            return transfer(servers[name], kind, times, size, f"/files/{file}")
 
-        def up(name, size, times):
-            process, url = servers[name]
-            def measure():
-                before = process.cpu()
-                for at in range(times):
-                    curl("-T", str(stage.folder / "files" / size), f"{url['clear']}/files/up-{name}-{at % 2}")
-                return (process.cpu() - before) * 1e6 / times
-            return measure
+        def up(name, kind, file, times, size):
+            return transfer(servers[name], kind, times, size, f"/files/up-{name}", str(stage.folder / "files" / file))
 
-        with_h2o = ("nginx", "h2o")
-        beside(table, "1 MiB file down, CPU each", down("duplex", "mib", 60), {n: down(n, "mib", 60) for n in with_h2o}, rounds)
-        beside(table, "1 GiB file down, CPU each", down("duplex", "gib", 1), {n: down(n, "gib", 1) for n in with_h2o}, rounds)
-        beside(table, "1 MiB upload to a file, CPU each", up("duplex", "mib", 40), {"nginx": up("nginx", "mib", 40)}, rounds)
-        beside(table, "1 GiB upload to a file, CPU each", up("duplex", "gib", 1), {"nginx": up("nginx", "gib", 1)}, rounds)
+        for kind, how in TRANSFERS.items():
+            for what, (size, times) in files.items():
+                row = (kind, what.replace(" ", ""), times, size)
+                beside(table, f"{what} file down{how}, CPU each", down("duplex", *row), {n: down(n, *row) for n in ("nginx", "h2o")}, rounds)
+                beside(table, f"{what} upload to a file{how}, CPU each", up("duplex", *row), {"nginx": up("nginx", *row)}, rounds)
         peak = servers["duplex"][0].peak_kib() / 1024
         table.add("peak memory after 1 GiB down and up", f"{peak:.1f} MiB", "", None, "≤ 24 MiB", peak <= 24)
 

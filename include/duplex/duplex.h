@@ -43,11 +43,14 @@
 #define DUPLEX_DUPLEX_H
 
 #include "duplex/api.h"
+#include "duplex/batch.h"
 #include "duplex/client.h"
 #include "duplex/error.h"
 #include "duplex/loop.h"
 #include "duplex/memory.h"
 #include "duplex/model.h"
+#include "duplex/pages.h"
+#include "duplex/transport.h"
 #include "duplex/version.h"
 
 #endif

@@ -58,9 +58,9 @@ DX_API void dx_pages_cancel(dx_pages *pages);
  * Errors beside a call's: DX_ERROR_MALFORMED (the answer has no items where `paginate.items` says, or the server repeats itself: then the
  * same comes again), DX_ERROR_REDIRECT (the next page is of another origin), DX_ERROR_TOO_LARGE (max_pages). */
 DX_API DX_NODISCARD dx_error_code dx_pages_next(dx_pages *pages, dx_response **out, dx_error *error);
-/* The next item as JSON text, NUL-terminated, numbers as the server wrote them; NULL and DX_ERROR_NONE behind the last. It lives until the
- * next call for these pages. `size` may be NULL. Needs the memory of one page and those prefetched, however many there are. Errors as for
- * dx_pages_next, which skips what is left of a page that is read by items. */
+/* The next item as JSON text, NUL-terminated, with numbers that no 64 bits hold as the server wrote them; NULL and DX_ERROR_NONE behind the
+ * last. It lives until the next call for these pages. `size` may be NULL. Needs the memory of one page and those prefetched, however many
+ * there are. Errors as for dx_pages_next, which skips what is left of a page that is read by items. */
 DX_API DX_NODISCARD dx_error_code dx_pages_next_item(dx_pages *pages, const char **json, size_t *size, dx_error *error);
 
 /* Called exactly once for each dx_pages_fetch that returned DX_ERROR_NONE, on one of the client's threads or the program's loop, with what

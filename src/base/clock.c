@@ -17,6 +17,12 @@ dx_micros_utc dx_clock_utc(void) {
     return (dx_micros_utc)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+dx_micros_utc dx_clock_utc_coarse(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (dx_micros_utc)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static const int64_t DAY_MICROS = 86400 * (int64_t)1000000;
 static const int64_t ERA_DAYS = 146097;       // 400 years
 static const int64_t EPOCH_FROM_ERA = 719468; // days from 0000-03-01 to 1970-01-01

@@ -13,7 +13,7 @@ typedef struct writing {
 
 // In single quotes, in which a shell takes everything as it is.
 static void write_literal(dx_buffer *out, dx_slice text) {
-    if (!text.size) return;
+    if (!text.size || !text.data) return;
     dx_buffer_byte(out, '\'');
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] == '\'')

@@ -113,7 +113,7 @@ static bool ends_with(const char *text, const char *end) {
 // A body that is JSON is read, so that it can be held against its model; any other file is sent as it is.
 static int body(dx_cli_call *call, const char *path) {
     const dx_endpoint *target = call->target;
-    dx_slice text;
+    dx_slice text = {0};
     bool json = target->open ? ends_with(path, ".json") || strcmp(path, "-") == 0 : target->body_form == DX_BODY_FORM_JSON;
     call->body_path = path;
     call->options.content_type = !target->open ? dx_arena_copy(call->arena, target->content_type).data

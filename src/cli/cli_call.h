@@ -37,14 +37,15 @@ typedef struct dx_cli_call {
     const char *file;                // the definition
     const char *endpoint;            // "api.endpoint"; NULL: a plain request
     const char *method, *api, *path; // of a plain request
-    const char *timeout, *format, *query, *color, *output, *repeat, *concurrency;
+    const char *timeout, *format, *query, *color, *output, *repeat, *concurrency, *record, *replay;
     const char *sets[DX_CLI_REPEAT_CAP], *more_headers[DX_CLI_REPEAT_CAP];
     size_t set_count, more_header_count;
-    int dry_run, curl, explain, include, verbose;
+    int dry_run, curl, explain, include, verbose, all_pages;
     dx_item items[DX_CLI_ITEMS_CAP];
     size_t item_count;
     // as understood
     dx_arena *arena;
+    dx_transport *transport; // of --record or --replay; outlives the client
     dx_client *client;
     dx_apis *apis;             // held
     const dx_endpoint *target; // in `apis`; of a plain request the API's own
@@ -78,6 +79,8 @@ int dx_cli_exit_of(const dx_error *error);
 
 // --- call_run.c
 int dx_cli_run(dx_cli_call *call);
+// --- call_pages.c
+int dx_cli_pages(dx_cli_call *call);
 // --- call_repeat.c
 int dx_cli_repeat(dx_cli_call *call);
 

@@ -5,6 +5,7 @@
 
 #include "cli/cli_call.h"
 #include "client/fail.h"
+#include "duplex/transport.h"
 
 #define AT_ONCE_CAP 10000
 
@@ -53,6 +54,9 @@ static int check_together(const dx_cli_call *call) {
         return dx_usage_error(&dx_cmd_call, "--output takes the answer as it comes, without -o and --query");
     if (call->repeat && (call->output || call->query || call->include))
         return dx_usage_error(&dx_cmd_call, "--repeat prints a summary: --output, --query and --include go with one call");
+    if (call->all_pages && (call->repeat || call->output || call->include || !call->endpoint))
+        return dx_usage_error(&dx_cmd_call, "--all-pages goes with an endpoint, and without --repeat, --output and --include");
+    if (call->record && call->replay) return dx_usage_error(&dx_cmd_call, "a call is recorded or replayed, not both");
     if (call->concurrency && !call->repeat) return dx_usage_error(&dx_cmd_call, "--concurrency goes with --repeat");
     return DX_EXIT_OK;
 }
@@ -60,11 +64,12 @@ static int check_together(const dx_cli_call *call) {
 static int read_words(dx_cli_call *call, int argc, char **argv) {
     int operands;
     const dx_option options[] = {
-        {"-o", &call->format, NULL},         {"--query", &call->query, NULL},     {"--color", &call->color, NULL},
-        {"-i", NULL, &call->include},        {"--include", NULL, &call->include}, {"--output", &call->output, NULL},
-        {"--dry-run", NULL, &call->dry_run}, {"--curl", NULL, &call->curl},       {"--explain", NULL, &call->explain},
-        {"--repeat", &call->repeat, NULL},   {"--timeout", &call->timeout, NULL}, {"--concurrency", &call->concurrency, NULL},
-        {"--verbose", NULL, &call->verbose},
+        {"-o", &call->format, NULL},         {"--query", &call->query, NULL},         {"--color", &call->color, NULL},
+        {"-i", NULL, &call->include},        {"--include", NULL, &call->include},     {"--output", &call->output, NULL},
+        {"--dry-run", NULL, &call->dry_run}, {"--curl", NULL, &call->curl},           {"--explain", NULL, &call->explain},
+        {"--repeat", &call->repeat, NULL},   {"--timeout", &call->timeout, NULL},     {"--concurrency", &call->concurrency, NULL},
+        {"--verbose", NULL, &call->verbose}, {"--all-pages", NULL, &call->all_pages}, {"--record", &call->record, NULL},
+        {"--replay", &call->replay, NULL},
     };
     if (!dx_options_take(&dx_cmd_call, &argc, argv, "--set", call->sets, DX_CLI_REPEAT_CAP, &call->set_count) ||
         !dx_options_take(&dx_cmd_call, &argc, argv, "--header", call->more_headers, DX_CLI_REPEAT_CAP, &call->more_header_count) ||
@@ -101,6 +106,12 @@ static int refuse_definition(const dx_cli_call *call, const dx_error *error) {
     return DX_EXIT_REFUSED;
 }
 
+static dx_error_code make_transport(dx_cli_call *call, dx_error *error) {
+    if (call->record) return dx_transport_record_create(&call->transport, call->record, NULL, error);
+    if (call->replay) return dx_transport_replay_create(&call->transport, call->replay, error);
+    return DX_ERROR_NONE;
+}
+
 static int open_definition(dx_cli_call *call) {
     dx_client_options options = DX_CLIENT_OPTIONS_INIT;
     dx_error error = DX_ERROR_INIT;
@@ -108,7 +119,10 @@ static int open_definition(dx_cli_call *call) {
         options.log = print_log;
         options.log_level = DX_LEVEL_DEBUG;
     }
-    dx_error_code code = dx_client_open_keeping(&call->client, call->file, &options, &error);
+    dx_error_code code = make_transport(call, &error);
+    if (code) return dx_cli_tell_error(call, &error);
+    options.transport = call->transport;
+    code = dx_client_open_keeping(&call->client, call->file, &options, &error);
     if (code == DX_ERROR_CONFIG) return refuse_definition(call, &error);
     if (code) return dx_cli_tell_error(call, &error);
     call->apis = dx_client_apis(call->client);
@@ -136,7 +150,7 @@ static int act(dx_cli_call *call) {
         perror("duplex call");
         return DX_EXIT_FAILED;
     }
-    return call->repeat ? dx_cli_repeat(call) : dx_cli_run(call);
+    return call->repeat ? dx_cli_repeat(call) : call->all_pages ? dx_cli_pages(call) : dx_cli_run(call);
 }
 
 static int run_call(dx_cli_call *call, int argc, char **argv) {
@@ -157,6 +171,7 @@ static int run(int argc, char **argv) {
         result = run_call(call, argc, argv);
         dx_apis_release(call->apis);
         dx_client_close(call->client);
+        dx_transport_destroy(call->transport);
         dx_cli_watch_stop(&call->watch);
     } else {
         fputs("duplex call: out of memory\n", stderr);
@@ -178,19 +193,21 @@ const dx_command dx_cmd_call = {
     "  NAME:=JSON    a parameter as JSON: count:=5, tags:='[\"a\",\"b\"]'\n"
     "  NAME=@FILE    what is in a file, or for parameters of the type file the file itself, in a multipart form\n"
     "  HEADER:VALUE  a header of this request\n"
-    "  @FILE         the whole body is what is in a file\n"
-    "  -             the whole body is what comes by standard input\n\n"
+    "  @FILE or -    the whole body is what is in a file, or comes by standard input\n\n"
     "The answer:\n"
     "  -o json|yaml|table|ndjson|raw  in which form (default: json, and what is none as it came)\n"
     "  --query POINTER          only the part that a JSON pointer selects: /items/0/name\n"
+    "  --all-pages              the items of all pages as one list; ndjson and raw are printed as they come\n"
     "  -i, --include            status and headers too, on standard error\n"
     "  --output FILE            into a file, in pieces; it takes its name once it is whole\n"
     "  --color auto|always|never  whether to colour (default: auto, on a terminal unless NO_COLOR is set)\n\n"
     "This call:\n"
     "  --timeout SECONDS        for all of it: queue, limiter, tokens, every attempt and the body\n"
-    "  --header HEADER:VALUE    as the item; may be repeated\n"
-    "  --set SETTING=VALUE      a setting of the definition, for this call: retry.attempts=5 or /retry/attempts=5; may be repeated\n"
-    "  --verbose                the library's log on standard error\n\n"
+    "  --header HEADER          HEADER:VALUE, as the item; may be repeated\n"
+    "  --set SETTING            a setting of the definition, for this call: retry.attempts=5 or /retry/attempts=5; may be repeated\n"
+    "  --verbose                the library's log on standard error\n"
+    "  --record DIR             what is sent and answered goes into files too, without secrets\n"
+    "  --replay DIR             the answers come from such files; nothing is sent\n\n"
     "Instead of calling; nothing is sent:\n"
     "  --dry-run                print the request, without secrets\n"
     "  --curl                   print a command of curl's that sends it; secrets are variables in it\n"

@@ -33,6 +33,7 @@ extern const dx_command dx_cmd_openapi;
 extern const dx_command dx_cmd_users;
 extern const dx_command dx_cmd_cert;
 extern const dx_command dx_cmd_secrets;
+extern const dx_command dx_cmd_auth;
 extern const dx_command dx_cmd_plan;
 extern const dx_command dx_cmd_reload;
 extern const dx_command dx_cmd_upgrade;

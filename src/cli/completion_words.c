@@ -56,6 +56,7 @@ bool dx_completion_option(dx_slice *rest, dx_completion_word *out) {
         bool begun = line.size && line.data[0] == '-';
         if (!begun && !dx_slice_starts(line, DX_SLICE("  -"))) continue;
         line = dx_slice_from(line, begun ? 0 : 2);
+        if (line.size < 2 || line.data[1] == ' ') continue; // "-": standard input
         read_option(line, out);
         if (out->text.size > 1 && line.data[out->text.size] == ',') // what follows the comma comes next
             *rest = dx_slice_from(from, (size_t)(line.data - from.data) + out->text.size + 2);
@@ -180,7 +181,8 @@ void dx_completion_names(dx_buffer *out, dx_arena *arena, dx_slice definition) {
     yyjson_doc *doc;
     yyjson_val *name, *api;
     if (dx_json_read(&doc, arena, definition, &loose, NULL) != DX_OK) return;
-    yyjson_obj_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "apis"), i, count, name, api) {
+    yyjson_val *root = yyjson_doc_get_root(doc), *apis = yyjson_obj_get(root, "apis");
+    yyjson_obj_foreach(apis ? apis : root, i, count, name, api) { // or a file that is this section alone
         add_names(out, dx_json_slice(name), api);
     }
 }

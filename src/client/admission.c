@@ -58,6 +58,20 @@ static void send_now(dx_admission *a, dx_transfer *transfer) {
     a->ops->send(a->transport, transfer);
 }
 
+static void leave_queue(dx_admission *a, dx_transfer *transfer);
+
+// It has waited for longer than queue_timeout.
+static void lose_patience(dx_timer *timer) {
+    dx_transfer *transfer = DX_CONTAINER_OF(timer, dx_transfer, patience);
+    const dx_origin *origin = transfer->origin;
+    dx_nanos waited = dx_clock_monotonic() - transfer->queued;
+    (void)dx_exchange_fail_out(transfer->x, DX_ERROR_QUEUE_FULL, "it has waited %lld ms for one of the %zu connections to %.*s",
+                               (long long)(waited / DX_MILLISECOND), transfer->wire->max_connections, DX_SLICE_ARG(origin->name));
+    leave_queue(transfer->admission, transfer);
+    transfer->origin = NULL;
+    transfer->ops->done(transfer);
+}
+
 bool dx_admission_enter(dx_admission *a, dx_transfer *transfer, dx_slice name) {
     dx_origin *origin = transfer->origin = origin_of(a, name, transfer->wire->serial);
     transfer->queued = 0;
@@ -83,10 +97,14 @@ bool dx_admission_enter(dx_admission *a, dx_transfer *transfer, dx_slice name) {
     origin->last = transfer;
     origin->waiting++;
     step(&a->waiting, 1);
+    transfer->admission = a;
+    transfer->patience = (dx_timer){.fire = lose_patience};
+    if (transfer->wire->queue_timeout) dx_timer_start(a->loop, &transfer->patience, transfer->wire->queue_timeout);
     return true;
 }
 
 static void leave_queue(dx_admission *a, dx_transfer *transfer) {
+    if (transfer->wire->queue_timeout) dx_timer_stop(a->loop, &transfer->patience);
     dx_origin *origin = transfer->origin;
     *(transfer->queue_before ? &transfer->queue_before->queue_next : &origin->first) = transfer->queue_next;
     *(transfer->queue_next ? &transfer->queue_next->queue_before : &origin->last) = transfer->queue_before;

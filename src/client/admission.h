@@ -16,13 +16,15 @@ typedef struct dx_origin {
     struct dx_origin *next;
 } dx_origin;
 
-typedef struct dx_admission {
+typedef struct dx_admission dx_admission;
+struct dx_admission {
     const dx_transport_ops *ops;
     void *transport;
+    dx_loop *loop;
     dx_origin *origins[64];
     size_t origin_count;
     atomic_size_t under_way, waiting; // of all; others read them
-} dx_admission;
+};
 
 // Sends it, now or when it is its turn. False: too many wait (DX_ERROR_QUEUE_FULL) or there is no memory; x has failed out.
 bool dx_admission_enter(dx_admission *admission, dx_transfer *transfer, dx_slice origin) DX_MUST_USE;

@@ -93,6 +93,7 @@ struct dx_api {
 
 typedef struct dx_apis {
     atomic_size_t holders;
+    uint16_t serial; // of a client's snapshots: no two that are near each other have the same
     dx_arena *arena;
     const dx_definition *definition; // NULL: forgotten
     dx_definition *owned;            // the same; NULL: it is the caller's

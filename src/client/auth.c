@@ -7,7 +7,7 @@
 #include "codec/text.h"
 #include "crypto/digest.h"
 
-// --- making ------------------------------------------------------------------------------------------------------------------------
+// --- making --------------------------------------------------------------------------------------------------------------------------
 
 static const dx_auth_ops *ops_of(dx_slice type) {
     for (size_t i = 0; dx_auth_handlers[i]; i++)
@@ -40,13 +40,13 @@ static void set_identity(dx_auth *auth, yyjson_val *settings, dx_arena *scratch)
     auth->identity[32] = '\0';
 }
 
-dx_status dx_auth_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) {
-    dx_slice type = dx_json_member_slice(settings, "type");
+dx_status dx_auth_create(dx_auth **out, const dx_auth_plan *plan) {
+    dx_slice type = dx_json_member_slice(plan->settings, "type");
     const dx_auth_ops *ops = ops_of(type);
     *out = NULL;
-    if (!ops) return refuse_type(type, at, diags);
+    if (!ops) return refuse_type(type, plan->at, plan->diags);
     dx_auth *auth = NULL;
-    dx_status status = ops->create(&auth, settings, upstream, at, diags);
+    dx_status status = ops->create(&auth, plan);
     if (status != DX_OK) return status;
     auth->ops = ops;
     atomic_init(&auth->holders, 1);
@@ -55,7 +55,7 @@ dx_status dx_auth_create(dx_auth **out, yyjson_val *settings, dx_slice upstream,
         dx_auth_release(auth);
         return DX_NO_MEMORY;
     }
-    set_identity(auth, settings, scratch);
+    set_identity(auth, plan->settings, scratch);
     dx_arena_destroy(scratch);
     *out = auth;
     return DX_OK;
@@ -70,7 +70,7 @@ void dx_auth_release(dx_auth *auth) {
     if (auth && atomic_fetch_sub_explicit(&auth->holders, 1, memory_order_acq_rel) == 1) auth->ops->destroy(auth);
 }
 
-// --- adding to a request -----------------------------------------------------------------------------------------------------------------
+// --- adding to a request -------------------------------------------------------------------------------------------------------------
 
 bool dx_auth_add_field(dx_exchange *x, dx_slice name, dx_slice value) {
     dx_fields *fields = &x->request.fields;
@@ -101,13 +101,11 @@ bool dx_auth_add_cookie(dx_exchange *x, dx_slice name, dx_slice value) {
     return text.data && dx_auth_add_field(x, DX_SLICE("Cookie"), text);
 }
 
-// --- the filter --------------------------------------------------------------------------------------------------------------------------
+void dx_auth_set_body(dx_exchange *x, dx_slice body) {
+    x->request.body = dx_call_of(x)->bound.body = body; // redirects start from what is bound
+}
 
-typedef struct applied {
-    dx_slice target; // before
-    dx_fields fields;
-    bool replayed;
-} applied;
+// --- the filter ----------------------------------------------------------------------------------------------------------------------
 
 static bool copy_fields(dx_fields *out, dx_arena *arena, const dx_fields *from) {
     *out = (dx_fields){0};
@@ -116,189 +114,72 @@ static bool copy_fields(dx_fields *out, dx_arena *arena, const dx_fields *from) 
     return true;
 }
 
+static dx_auth_applied *remember(dx_exchange *x, const dx_call *call) {
+    dx_auth_applied *state = DX_ARENA_NEW(x->arena, dx_auth_applied);
+    if (!state) return NULL;
+    state->target = x->request.target;
+    state->body = call->bound.body;
+    state->fields = x->request.fields;
+    return x->slots[DX_SLOT_AUTH] = state;
+}
+
 static dx_verdict auth_in(const void *conf, dx_exchange *x) {
     dx_auth *auth = (dx_auth *)(uintptr_t)conf;
     dx_call *call = dx_call_of(x);
     if (!call->endpoint->auth_required) return DX_NEXT;
-    applied *state = x->slots[DX_SLOT_AUTH];
-    if (!state) {
-        state = DX_ARENA_NEW(x->arena, applied);
-        if (!state) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
-        state->target = x->request.target;
-        state->fields = x->request.fields;
-        x->slots[DX_SLOT_AUTH] = state;
-    }
+    dx_auth_applied *state = dx_auth_applied_of(x);
+    if (!state) state = remember(x, call);
+    if (!state) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     x->request.target = state->target;
+    x->request.body = call->bound.body = state->body; // what redirects start from, too
     if (!copy_fields(&x->request.fields, x->arena, &state->fields)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     dx_verdict verdict = auth->ops->apply(auth, call->engine, x);
     if (verdict == DX_WAIT) dx_exchange_enter(x, DX_PHASE_AUTH, dx_clock_monotonic());
     return verdict;
 }
 
-// 401: the credential is made anew, and the request sent once more, if that can be done.
+static bool is_refusal(const dx_auth *auth, int status) {
+    return status == 401 || (status == 403 && auth->ops->refused_by_403);
+}
+
+// Refused: the credential is made anew, and the request sent once more, if that can be done.
 static dx_verdict auth_again(const void *conf, dx_exchange *x) {
     dx_auth *auth = (dx_auth *)(uintptr_t)conf;
-    applied *state = x->slots[DX_SLOT_AUTH];
-    dx_call *call = dx_call_of(x);
-    if (!state || x->response.status != 401 || x->failure != DX_ERROR_NONE || state->replayed || x->request.once) return DX_ANSWER;
+    dx_auth_applied *state = dx_auth_applied_of(x);
+    if (!state || x->failure != DX_ERROR_NONE) return DX_ANSWER;
+    if (!is_refusal(auth, x->response.status)) {
+        if (auth->ops->accepted) auth->ops->accepted(auth, x);
+        return DX_ANSWER;
+    }
+    if (state->replayed || x->request.once) return DX_ANSWER;
     if (!auth->ops->refused || !auth->ops->refused(auth, x)) return DX_ANSWER;
     state->replayed = true;
     dx_exchange_forget(x);
     x->stop = NULL;
-    // The filter's own way in, as if it came by for the first time.
-    dx_verdict verdict = auth_in(conf, x);
-    (void)call;
-    return verdict;
+    return auth_in(conf, x); // the filter's own way in, as if the call came by for the first time
 }
 
 const dx_filter_ops dx_auth_filter = {.name = "auth", .in = auth_in, .again = auth_again};
 
-// --- handlers without tokens
-// ---------------------------------------------------------------------------------------------------------------
-
-typedef struct plain_auth {
-    dx_auth base;
-    dx_arena *arena;
-    dx_slice name, value; // of the header, query parameter or cookie
-    enum { IN_HEADER, IN_QUERY, IN_COOKIE, NOWHERE } place;
-} plain_auth;
-
-static void wipe(void *ctx) {
-    plain_auth *auth = ctx;
-    dx_secret_wipe((void *)(uintptr_t)auth->value.data, auth->value.size);
-}
-
-static void plain_destroy(dx_auth *auth) {
-    dx_arena_destroy(DX_CONTAINER_OF(auth, plain_auth, base)->arena);
-}
-
-static plain_auth *plain_make(void) {
-    dx_arena *arena = dx_arena_create((size_t)1 << 20);
-    plain_auth *auth = arena ? DX_ARENA_NEW(arena, plain_auth) : NULL;
-    if (!auth) {
-        dx_arena_destroy(arena);
-        return NULL;
-    }
-    auth->arena = arena;
-    if (dx_arena_defer(arena, wipe, auth) == DX_OK) return auth;
-    dx_arena_destroy(arena);
+dx_auth *dx_auth_of_chain(const dx_chain *chain) {
+    for (uint16_t i = 0; i < chain->filter_count; i++)
+        if (chain->filters[i].ops == &dx_auth_filter) return (dx_auth *)(uintptr_t)chain->filters[i].conf;
     return NULL;
 }
 
-static dx_verdict plain_apply(dx_auth *base, struct dx_engine *engine, dx_exchange *x) {
-    (void)engine;
-    const plain_auth *auth = DX_CONTAINER_OF(base, plain_auth, base);
-    bool added = auth->place == NOWHERE     ? true
-                 : auth->place == IN_QUERY  ? dx_auth_add_query(x, auth->name, auth->value)
-                 : auth->place == IN_COOKIE ? dx_auth_add_cookie(x, auth->name, auth->value)
-                                            : dx_auth_add_field(x, auth->name, auth->value);
-    return added ? DX_NEXT : dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
-}
+// --- the table -----------------------------------------------------------------------------------------------------------------------
 
-// The text of a member; an empty one is refused, so that a variable that was forgotten does not call as nobody.
-static dx_slice needed(yyjson_val *settings, const char *name, dx_slice at, dx_diags *diags) {
-    dx_slice text = dx_json_member_slice(settings, name);
-    if (!text.size) (void)dx_diags_add(diags, DX_INVALID, at, "auth needs \"%s\", a text that is not empty", name);
-    return text;
-}
+extern const dx_auth_ops dx_auth_none, dx_auth_bearer, dx_auth_basic, dx_auth_api_key, dx_auth_oauth2, dx_auth_dynamic_token, dx_auth_jwt,
+    dx_auth_hmac, dx_auth_aws_sigv4, dx_auth_custom;
 
-static dx_status know_only(yyjson_val *settings, const char *const *names, dx_slice at, dx_diags *diags) {
-    size_t index, count;
-    yyjson_val *key, *value;
-    dx_status status = DX_OK;
-    yyjson_obj_foreach(settings, index, count, key, value) {
-        bool known = dx_slice_equal(dx_json_slice(key), DX_SLICE("type"));
-        for (size_t i = 0; names[i]; i++) known = known || dx_slice_equal(dx_json_slice(key), dx_slice_str(names[i]));
-        if (known) continue;
-        (void)dx_diags_add(diags, DX_INVALID, at, "auth of this type has no \"%.*s\"", DX_SLICE_ARG(dx_json_slice(key)));
-        status = DX_INVALID;
-    }
-    return status;
-}
-
-// A header that carries a text, or another place of it.
-static dx_status finish(dx_auth **out, plain_auth *auth, dx_slice name, dx_slice value, dx_status status) {
-    if (status == DX_OK) {
-        auth->name = dx_arena_copy(auth->arena, name);
-        auth->value = dx_arena_copy(auth->arena, value);
-        if (!auth->name.data || !auth->value.data) status = DX_NO_MEMORY;
-    }
-    if (status == DX_OK) {
-        *out = &auth->base;
-        return DX_OK;
-    }
-    dx_arena_destroy(auth->arena);
-    return status;
-}
-
-static dx_status none_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) {
-    static const char *const names[] = {NULL};
-    plain_auth *auth = plain_make();
-    (void)upstream;
-    if (!auth) return DX_NO_MEMORY;
-    auth->place = NOWHERE;
-    return finish(out, auth, DX_SLICE("-"), DX_SLICE("-"), know_only(settings, names, at, diags));
-}
-
-static dx_status bearer_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) {
-    static const char *const names[] = {"token", "prefix", "header", NULL};
-    dx_slice token = needed(settings, "token", at, diags), prefix = dx_json_member_slice(settings, "prefix"),
-             header = dx_json_member_slice(settings, "header");
-    plain_auth *auth = plain_make();
-    (void)upstream;
-    if (!auth) return DX_NO_MEMORY;
-    dx_status status = know_only(settings, names, at, diags);
-    if (!token.size) status = DX_INVALID;
-    if (!yyjson_obj_get(settings, "prefix")) prefix = DX_SLICE("Bearer");
-    dx_slice value = dx_arena_printf(auth->arena, "%.*s%s%.*s", DX_SLICE_ARG(prefix), prefix.size ? " " : "", DX_SLICE_ARG(token));
-    if (!value.data) status = DX_NO_MEMORY;
-    return finish(out, auth, header.size ? header : DX_SLICE("Authorization"), value, status);
-}
-
-static dx_status basic_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) {
-    static const char *const names[] = {"username", "password", NULL};
-    dx_slice user = needed(settings, "username", at, diags), password = dx_json_member_slice(settings, "password");
-    plain_auth *auth = plain_make();
-    (void)upstream;
-    if (!auth) return DX_NO_MEMORY;
-    dx_status status = know_only(settings, names, at, diags);
-    if (!user.size) status = DX_INVALID;
-    if (dx_slice_find(user, ':') != SIZE_MAX) {
-        (void)dx_diags_add(diags, DX_INVALID, at, "a user name can't have a colon in it (RFC 7617)");
-        status = DX_INVALID;
-    }
-    dx_slice plain = dx_arena_printf(auth->arena, "%.*s:%.*s", DX_SLICE_ARG(user), DX_SLICE_ARG(password));
-    char *text = plain.data ? dx_arena_bytes(auth->arena, 6 + 4 * (plain.size / 3 + 1)) : NULL;
-    if (!text) return finish(out, auth, (dx_slice){0}, (dx_slice){0}, DX_NO_MEMORY);
-    memcpy(text, "Basic ", 6);
-    size_t size = 6 + dx_base64_encode(text + 6, plain.data, plain.size, false);
-    return finish(out, auth, DX_SLICE("Authorization"), dx_slice_of(text, size), status);
-}
-
-static dx_status api_key_create(dx_auth **out, yyjson_val *settings, dx_slice upstream, dx_slice at, dx_diags *diags) {
-    static const char *const names[] = {"in", "name", "value", "prefix", NULL};
-    dx_slice value = needed(settings, "value", at, diags), name = dx_json_member_slice(settings, "name"),
-             in = dx_json_member_slice(settings, "in"), prefix = dx_json_member_slice(settings, "prefix");
-    plain_auth *auth = plain_make();
-    (void)upstream;
-    if (!auth) return DX_NO_MEMORY;
-    dx_status status = know_only(settings, names, at, diags);
-    if (!value.size) status = DX_INVALID;
-    if (dx_slice_equal(in, DX_SLICE("query"))) {
-        auth->place = IN_QUERY;
-    } else if (dx_slice_equal(in, DX_SLICE("cookie"))) {
-        auth->place = IN_COOKIE;
-    } else if (in.size && !dx_slice_equal(in, DX_SLICE("header"))) {
-        (void)dx_diags_add(diags, DX_INVALID, at, "\"in\" must be header, query or cookie");
-        status = DX_INVALID;
-    }
-    dx_slice whole = dx_arena_printf(auth->arena, "%.*s%s%.*s", DX_SLICE_ARG(prefix), prefix.size ? " " : "", DX_SLICE_ARG(value));
-    if (!whole.data) status = DX_NO_MEMORY;
-    return finish(out, auth, name.size ? name : DX_SLICE("X-API-Key"), whole, status);
-}
-
-#define PLAIN(name)                                                                                                                        \
-    { .type = #name, .create = name##_create, .apply = plain_apply, .destroy = plain_destroy }
-static const dx_auth_ops none = PLAIN(none), bearer = PLAIN(bearer), basic = PLAIN(basic), api_key = PLAIN(api_key);
-
-const dx_auth_ops *const dx_auth_handlers[] = {&none, &bearer, &basic, &api_key, NULL};
+const dx_auth_ops *const dx_auth_handlers[] = {&dx_auth_none,
+                                               &dx_auth_bearer,
+                                               &dx_auth_basic,
+                                               &dx_auth_api_key,
+                                               &dx_auth_oauth2,
+                                               &dx_auth_dynamic_token,
+                                               &dx_auth_jwt,
+                                               &dx_auth_hmac,
+                                               &dx_auth_aws_sigv4,
+                                               &dx_auth_custom,
+                                               NULL};

@@ -9,7 +9,8 @@ enum { USUAL_CONCURRENCY = 10 };
 static const dx_batch_options no_options = DX_BATCH_OPTIONS_INIT;
 
 static dx_error_code no_memory(dx_error *error) {
-    return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the batch");
+    (void)dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the batch");
+    return DX_ERROR_NO_MEMORY;
 }
 
 // --- the object --------------------------------------------------------------------------------------------------------------------------

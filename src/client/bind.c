@@ -152,8 +152,15 @@ static void add_encoded(binding *b, dx_buffer *out, const dx_given *value) {
     dx_percent_encode(out, dx_buffer_slice(&text));
 }
 
-static bool is_dots(const dx_given *value) {
-    return value->kind == DX_GIVEN_STR && (dx_slice_equal(value->as.text, DX_SLICE(".")) || dx_slice_equal(value->as.text, DX_SLICE("..")));
+static bool is_dots(dx_slice segment) {
+    return dx_slice_equal(segment, DX_SLICE(".")) || dx_slice_equal(segment, DX_SLICE(".."));
+}
+
+// Segments that lead elsewhere, also such as come out of several parts.
+static bool has_dots(dx_slice path) {
+    while (path.size)
+        if (is_dots(dx_slice_cut(&path, '/'))) return true;
+    return false;
 }
 
 static bool can_be_sent(dx_slice target) {
@@ -180,9 +187,12 @@ static dx_error_code write_path(binding *b) {
         if (!piece->param) continue;
         const dx_given *value = &b->values[piece->param - endpoint->params];
         if (value->kind == DX_GIVEN_STR && value->as.text.size == 0) return refuse(b, "parameter", piece->param->name, "must not be empty");
-        if (is_dots(value)) return refuse(b, "parameter", piece->param->name, "can't be a path segment of dots");
+        if (value->kind == DX_GIVEN_STR && is_dots(value->as.text))
+            return refuse(b, "parameter", piece->param->name, "can't be a path segment of dots");
         add_encoded(b, &b->path, value);
     }
+    if (has_dots(dx_slice_from(dx_buffer_slice(&b->path), endpoint->api->base_path.size)))
+        return refuse(b, "path", endpoint->path, "would have a segment of dots");
     return DX_ERROR_NONE;
 }
 
@@ -249,6 +259,7 @@ static bool is_said(binding *b, dx_slice wire) {
 // --- headers ---------------------------------------------------------------------------------------------------------------------
 
 static dx_error_code add_field(binding *b, dx_slice name, dx_slice value) {
+    if (dx_field_frames(name)) return refuse(b, "header", name, "is set by the library alone");
     dx_status status = dx_fields_add(&b->out->fields, b->arena, name, value);
     if (status == DX_OK) return DX_ERROR_NONE;
     return status == DX_NO_MEMORY ? no_memory(b) : refuse(b, "header", name, "can't have line breaks or NUL in its value");
@@ -297,6 +308,10 @@ static dx_error_code add_defaults(binding *b) {
     const dx_fields *defaults = &b->asked->settings->headers;
     for (uint32_t i = 0; i < defaults->count; i++) {
         dx_error_code code = add_field(b, defaults->items[i].name, defaults->items[i].value);
+        if (code) return code;
+    }
+    if (!dx_fields_get(&b->out->fields, DX_FIELD_USER_AGENT).data) { // some servers refuse who has no name
+        dx_error_code code = add_field(b, DX_SLICE("User-Agent"), DX_SLICE("libduplex/" DX_VERSION));
         if (code) return code;
     }
     return dx_fields_find(&b->out->fields, DX_SLICE("accept")).data || (b->endpoint->open && b->asked->options->sink)

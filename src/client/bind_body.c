@@ -169,6 +169,15 @@ static dx_error_code add_type(dx_body_writer *w, dx_bound *out, const dx_asked *
     }
     dx_slice name = DX_SLICE("Content-Type");
     if (!type.data) return no_memory(error);
+    // The definition's or a parameter's own stands, but where the body needs its boundary, and where this call says another.
+    bool own = asked->options->content_type || out->upload;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < out->fields.count; i++) {
+        bool is_type = out->fields.items[i].id == DX_FIELD_CONTENT_TYPE;
+        if (is_type && !own) return DX_ERROR_NONE;
+        if (!is_type) out->fields.items[kept++] = out->fields.items[i];
+    }
+    out->fields.count = kept;
     dx_status status = dx_fields_add(&out->fields, w->arena, name, type);
     if (status == DX_OK) return DX_ERROR_NONE;
     return status == DX_NO_MEMORY ? no_memory(error) : dx_fail(error, DX_ERROR_ARGUMENT, "the content type can't have line breaks in it");

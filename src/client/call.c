@@ -3,12 +3,16 @@
 // answer had come.
 #include "client/call.h"
 
+#include <sched.h>
+
 #include "client/client.h"
 #include "client/fail.h"
 #include "client/hedging.h"
 #include "client/log.h"
 #include "client/modelling.h"
 #include "client/trace.h"
+#include "loop/embed.h"
+#include "policy/cache_key.h"
 
 enum { SHORT_TIMEOUT_S = 5 }; // below, a deadline is kept to the millisecond
 
@@ -51,8 +55,6 @@ static void fill_request(dx_call *call) {
     request->authority = call->endpoint->api->authority;
     request->secure = call->endpoint->api->secure;
     request->once = bound->upload && !dx_upload_is_repeatable(bound->upload);
-    call->sent_fields = bound->fields;
-    call->upload = bound->upload;
     bool idempotent = call->endpoint->open ? bound->method != DX_POST && bound->method != DX_PATCH : call->endpoint->idempotent;
     request->repeatable = idempotent || bound->keyed;
 }
@@ -86,7 +88,7 @@ static dx_call *make(dx_client *client, dx_apis *apis, const dx_endpoint *endpoi
     call->client = client;
     call->endpoint = endpoint;
     call->settings = endpoint->settings;
-    call->apis = dx_apis_hold(apis);
+    call->apis = apis;
     atomic_init(&call->holders, 1);
     dx_exchange_init(&call->x, arena, NULL, 0);
     call->x.owner = call;
@@ -99,13 +101,29 @@ static dx_error_code give_up(dx_call *call, dx_error_code code) {
     return code;
 }
 
+// An identity together with the secret headers that the caller gave as parameters; data NULL without memory.
+static dx_slice mix_secrets(dx_call *call, dx_slice identity) {
+    const dx_endpoint *endpoint = call->endpoint;
+    dx_slice *names = DX_ARENA_ARRAY(call->arena, dx_slice, endpoint->param_count + 1u);
+    char *mixed = names ? dx_arena_bytes(call->arena, DX_CACHE_CREDENTIAL_SIZE) : NULL;
+    size_t count = 0;
+    if (!mixed) return (dx_slice){0};
+    for (size_t i = 0; i < endpoint->param_count; i++)
+        if (endpoint->params[i].secret && endpoint->params[i].in == DX_IN_HEADER) names[count++] = endpoint->params[i].wire;
+    return dx_cache_credential_of_call(mixed, identity, &call->bound.fields, names, count);
+}
+
 // Who it is, for caches and limits.
 static bool set_principal(dx_call *call) {
-    const dx_auth *auth = call->settings->identity;
-    if (!auth || !call->endpoint->auth_required) return true;
+    const dx_auth *auth = call->endpoint->auth_required ? call->settings->identity : NULL;
+    if (!auth && !call->bound.has_secret) return true;
+    dx_slice id = auth ? dx_slice_str(auth->identity) : (dx_slice){"", 0}; // the settings hold the auth, and the call the settings
+    if (call->bound.has_secret) id = mix_secrets(call, id);
+    if (!id.data) return false;
+    if (!id.size) return true; // what is secret stands in the URL, and that is part of every key
     dx_principal *principal = DX_ARENA_NEW(call->arena, dx_principal);
     if (!principal) return false;
-    principal->id = dx_slice_str(auth->identity); // the settings hold the auth, and the call the settings
+    principal->id = id;
     call->x.principal = principal;
     return true;
 }
@@ -129,7 +147,10 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
     dx_asked given = *asked;
     *out = NULL;
     dx_call *call = make(client, apis, asked->endpoint);
-    if (!call) return no_memory(error);
+    if (!call) {
+        dx_apis_release(apis);
+        return no_memory(error);
+    }
     dx_error_code code = make_settings(call, asked, error);
     given.settings = call->settings;
     if (!code) take_options(call, asked->options);
@@ -151,8 +172,11 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
 dx_error_code dx_call_clone(dx_call **out, const dx_call *from, bool (*fill)(dx_bound *to, dx_arena *arena, const dx_call *from)) {
     static const dx_call_options options = DX_CALL_OPTIONS_INIT;
     *out = NULL;
-    dx_call *call = make(from->client, from->apis, from->endpoint);
-    if (!call) return DX_ERROR_NO_MEMORY;
+    dx_call *call = make(from->client, dx_apis_hold(from->apis), from->endpoint);
+    if (!call) {
+        dx_apis_release(from->apis);
+        return DX_ERROR_NO_MEMORY;
+    }
     take_options(call, &options);
     dx_error_code code = dx_trace_begin(call, NULL, NULL);
     if (!code) code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
@@ -229,11 +253,19 @@ static void judge(dx_call *call) {
     dx_log_clean_error(call);
 }
 
+void dx_call_keep_alive(dx_call *call) {
+    if (call->keeps_alive || !call->engine->borrowed_loop) return;
+    call->keeps_alive = true;
+    if (call->engine->keep_alive++ == 0) dx_loop_keep_alive(call->engine->loop, true);
+}
+
 // Over: the answer is read out, the caller is told, the engine lets go.
 static void end(dx_call *call) {
     dx_exchange *x = &call->x;
     dx_engine *engine = call->engine;
+    if (call->ended) *call->ended = true;
     unlink_call(call);
+    if (call->keeps_alive && --engine->keep_alive == 0) dx_loop_keep_alive(engine->loop, false);
     dx_exchange_enter(x, x->phase, dx_clock_monotonic());
     take_answer(call);
     judge(call);
@@ -274,7 +306,6 @@ static void on_head(dx_transfer *transfer) {
 
 static bool on_piece(dx_transfer *transfer, dx_slice piece) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
-    atomic_store(&call->posted_resume, false);
     dx_call_hold(call);
     call->received += piece.size;
     bool more = call->sink.piece(call->sink.context, call, piece.data, piece.size);
@@ -292,17 +323,32 @@ static void on_done(dx_transfer *transfer) {
     if (call->head_told) end(call);
 }
 
+void dx_call_set_over(dx_call *call) {
+    atomic_store(&call->state, DX_CALL_OVER);
+    while (atomic_load(&call->posters)) (void)sched_yield(); // a few instructions of theirs
+}
+
+// On its engine's thread, if it is not over by then. Its task holds it.
+static void post(dx_call *call, dx_task *task, void (*run)(dx_task *task)) {
+    (void)atomic_fetch_add(&call->posters, 1);
+    if (atomic_load(&call->state) != DX_CALL_OVER) {
+        dx_call_hold(call);
+        task->run = run;
+        dx_loop_post(call->engine->loop, task);
+    }
+    (void)atomic_fetch_sub(&call->posters, 1);
+}
+
 static void go_on(dx_task *task) {
     dx_call *call = DX_CONTAINER_OF(task, dx_call, go_on);
+    atomic_store(&call->posted_resume, false); // not before: the task is in the loop's list until now
     if (call->streaming && call->head_told) call->engine->use.ops->resume(call->engine->transport, &call->transfer);
     dx_call_release(call);
 }
 
 void dx_call_resume(dx_call *call) {
     if (atomic_exchange(&call->posted_resume, true) || dx_call_is_over(call)) return;
-    dx_call_hold(call);
-    call->go_on.run = go_on;
-    dx_loop_post(call->engine->loop, &call->go_on);
+    post(call, &call->go_on, go_on);
 }
 
 // --- sending -------------------------------------------------------------------------------------------------------------------------
@@ -412,6 +458,7 @@ static void set_deadline(dx_call *call) {
 void dx_call_begin(dx_call *call) {
     dx_exchange *x = &call->x;
     x->loop = call->engine->loop;
+    dx_call_keep_alive(call);
     x->finished = on_finished;
     call->next = call->engine->calls;
     call->link = &call->engine->calls;
@@ -419,12 +466,17 @@ void dx_call_begin(dx_call *call) {
     call->engine->calls = call;
     dx_client_count_start(call);
     dx_log_call_start(call);
-    set_deadline(call);
-    if (atomic_load(&call->cancel_asked)) {
-        (void)dx_exchange_fail_out(x, DX_ERROR_CANCELLED, NULL);
+    bool closing = atomic_load(&call->client->closing);
+    if (closing || atomic_load(&call->cancel_asked)) {
+        (void)dx_exchange_fail_out(x, closing ? DX_ERROR_CLOSED : DX_ERROR_CANCELLED, NULL);
         return on_finished(x);
     }
+    bool ended = false;
+    call->ended = &ended;
     dx_chain_run_with(x, &call->settings->chain);
+    if (ended) return; // what a cache has needs no timer
+    call->ended = NULL;
+    set_deadline(call);
 }
 
 static void stop_asked(dx_task *task) {
@@ -435,9 +487,7 @@ static void stop_asked(dx_task *task) {
 
 void dx_call_cancel(dx_call *call) {
     if (atomic_exchange(&call->cancel_asked, true) || dx_call_is_over(call) || !call->engine) return;
-    dx_call_hold(call);
-    call->stop.run = stop_asked;
-    dx_loop_post(call->engine->loop, &call->stop);
+    post(call, &call->stop, stop_asked);
 }
 
 bool dx_call_is_over(const dx_call *call) {

@@ -31,6 +31,7 @@ struct dx_call {
     atomic_size_t holders;
     atomic_int state; // dx_call_state
     atomic_bool cancel_asked, posted_resume, told;
+    atomic_uint posters;  // threads that post something of it now
     struct dx_pool *pool; // of its arena
     struct dx_client *client;
     dx_engine *engine;
@@ -38,12 +39,13 @@ struct dx_call {
     const dx_endpoint *endpoint;
     const dx_settings *settings;
     dx_bound bound;
-    dx_fields sent_fields; // as bound: filters start from them at each attempt
     dx_sink sink;
     bool has_sink, has_response, answered, streaming, head_told, fresh, only_cached, raise;
     bool synchronous; // `over` ends a wait on this thread
     bool over;
-    bool internal; // of the client's own (tokens, warming, health): not counted, no callback of the user's
+    bool *ended;      // set when it ends while it begins; NULL: it does not begin just now
+    bool keeps_alive; // a borrowed loop
+    bool internal;    // of the client's own (tokens, warming, health): not counted, no callback of the user's
     dx_call_done done;
     void *done_ctx;
     dx_error error;
@@ -55,27 +57,32 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
-    struct dx_meter *meter;               // NULL: not counted
-    uint64_t received;                    // bytes, of a stream
-    struct dx_call_secret *secrets;       // of this call alone (log_secret.c)
-    struct dx_redactor *own_redactor;     // of those, once it is needed
-    struct dx_call_log *log;              // what was logged of its attempts
-    dx_middleware_view *middleware;       // NULL: none runs
-    dx_exchange_request before_redirects; // the request as it came to the redirect filter
-    dx_upload *upload;                    // of the present attempt: none once a redirect has made it a GET
-    struct dx_hedging *hedging;           // of the attempt; NULL: none
+    struct dx_meter *meter;            // NULL: not counted
+    uint64_t received;                 // bytes, of a stream
+    struct dx_call_secret *secrets;    // of this call alone (log_secret.c)
+    struct dx_redactor *own_redactor;  // of those, once it is needed
+    struct dx_call_log *log;           // what was logged of its attempts
+    dx_middleware_view *middleware;    // NULL: none runs
+    dx_exchange_request *unredirected; // as it was before the first of them
+    dx_upload *upload;                 // of the request as it is sent now; a redirect may take it away
+    struct dx_hedging *hedging;        // of the attempt; NULL: none
 };
 
-// From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later.
+// From name or method and path to a call that is ready to start; held once, by the caller. `engine` may be set later. Takes over the
+// caller's hold of `apis`, whatever comes of it.
 dx_error_code dx_call_create(dx_call **out, struct dx_client *client, const dx_asked *asked, dx_apis *apis, dx_error *error) DX_MUST_USE;
 // A call of the same endpoint and settings whose request `fill` writes, into the new call's arena.
 dx_error_code dx_call_clone(dx_call **out, const struct dx_call *from,
                             bool (*fill)(dx_bound *to, dx_arena *arena, const struct dx_call *from)) DX_MUST_USE;
+// On the engine's thread, where its loop is borrowed: it runs on until the call is over.
+void dx_call_keep_alive(dx_call *call);
 // On the engine's thread: begins it; `call->engine` is set. The engine holds it until it is over.
 void dx_call_begin(dx_call *call);
 // On the engine's thread: ends it early.
 void dx_call_stop(dx_call *call, dx_error_code why, const char *detail);
 void dx_call_hold(dx_call *call);
+// From now on nothing is posted to its engine, which may go when its calls are over.
+void dx_call_set_over(dx_call *call);
 
 // The handler of every chain: sends the request, through the queue.
 dx_verdict dx_call_send(const void *conf, dx_exchange *x);

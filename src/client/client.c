@@ -4,9 +4,11 @@
 #include "client/client.h"
 
 #include "base/memory.h"
+#include "client/cache_custom.h"
 #include "client/driver.h"
 #include "client/fail.h"
 #include "client/health.h"
+#include "client/warming.h"
 #include "loop/embed.h"
 
 // --- snapshots ---------------------------------------------------------------------------------------------------------------------
@@ -66,28 +68,35 @@ dx_engine *dx_client_first_engine(dx_client *client) {
 
 // --- engines for threads that call -----------------------------------------------------------------------------------------------------
 
-static dx_engine *lend(dx_client *client) {
-    pthread_mutex_lock(&client->lock);
-    dx_engine *engine = client->resting;
-    if (engine) client->resting = engine->next;
-    client->lent++;
-    pthread_mutex_unlock(&client->lock);
-    if (engine) return engine;
-    dx_status status = dx_engine_create(&engine, client, client->use, NULL);
-    pthread_mutex_lock(&client->lock);
-    if (status == DX_OK)
-        dx_client_made_engine(client, engine);
-    else
-        client->lent--;
-    pthread_mutex_unlock(&client->lock);
-    return status == DX_OK ? engine : NULL;
+static void note_lent(dx_client *client, dx_engine *engine) {
+    engine->lent_next = client->lent;
+    engine->lent_link = &client->lent;
+    if (engine->lent_next) engine->lent_next->lent_link = &engine->lent_next;
+    client->lent = engine;
 }
 
-static void give_back(dx_client *client, dx_engine *engine) {
+dx_engine *dx_client_lend(dx_client *client) {
+    pthread_mutex_lock(&client->lock);
+    dx_engine *engine = client->resting;
+    if (engine) {
+        client->resting = engine->next;
+        note_lent(client, engine);
+    }
+    pthread_mutex_unlock(&client->lock);
+    if (engine || dx_engine_create(&engine, client, client->use, NULL) != DX_OK) return engine;
+    pthread_mutex_lock(&client->lock);
+    dx_client_made_engine(client, engine);
+    note_lent(client, engine);
+    pthread_mutex_unlock(&client->lock);
+    return engine;
+}
+
+void dx_client_give_back(dx_client *client, dx_engine *engine) {
     pthread_mutex_lock(&client->lock);
     engine->next = client->resting;
     client->resting = engine;
-    client->lent--;
+    *engine->lent_link = engine->lent_next;
+    if (engine->lent_next) engine->lent_next->lent_link = engine->lent_link;
     if (client->waiting) pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
 }
@@ -96,13 +105,13 @@ static void give_back(dx_client *client, dx_engine *engine) {
 
 void dx_client_tell_over(dx_client *client, dx_call *call) {
     if (call->synchronous) {
-        atomic_store_explicit(&call->state, DX_CALL_OVER, memory_order_release);
+        dx_call_set_over(call);
         call->over = true;
         return;
     }
     dx_call_hold(call); // `done` may release it
     // Over before the callback, so that it may ask; whoever waits is woken behind it.
-    atomic_store_explicit(&call->state, DX_CALL_OVER, memory_order_release);
+    dx_call_set_over(call);
     if (call->done) call->done(call->done_ctx, call);
     pthread_mutex_lock(&client->lock);
     atomic_store(&call->told, true);
@@ -156,6 +165,26 @@ static dx_call_options whole_options(const dx_call_options *given) {
     return options;
 }
 
+// Until leave_client the client is not destroyed; false: it is being closed.
+static bool enter_client(dx_client *client) {
+    (void)atomic_fetch_add(&client->starting, 1);
+    return !atomic_load(&client->closing);
+}
+
+static void leave_client(dx_client *client) {
+    bool awaited = atomic_load(&client->closing);
+    if (awaited) pthread_mutex_lock(&client->lock);
+    (void)atomic_fetch_sub(&client->starting, 1); // the client may be gone from now on, but for the lock
+    if (!awaited) return;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+}
+
+static dx_error_code refuse_closed(dx_error *error) {
+    (void)dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    return DX_ERROR_CLOSED;
+}
+
 dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args, const dx_call_options *given,
                                   dx_error *error) {
     dx_call_options options = whole_options(given);
@@ -163,7 +192,7 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
     dx_slice near;
     *out = NULL;
     if (error) *error = (dx_error)DX_ERROR_INIT;
-    if (atomic_load_explicit(&client->closing, memory_order_relaxed)) return dx_fail(error, DX_ERROR_CLOSED, "the client is being closed");
+    if (atomic_load_explicit(&client->closing, memory_order_relaxed)) return refuse_closed(error);
     dx_apis *apis = dx_client_apis(client);
     dx_error_code code = DX_ERROR_NONE;
     if (q->name.size) {
@@ -174,13 +203,13 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
         if (api) asked.endpoint = &api->plain;
         if (!api) code = refuse_name(error, "API", q->api, near);
     }
-    if (!code) code = dx_call_create(out, client, &asked, apis, error);
+    if (!code) return dx_call_create(out, client, &asked, apis, error);
     dx_apis_release(apis);
     return code;
 }
 
 dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *call, dx_error *error) {
-    dx_engine *engine = lend(client);
+    dx_engine *engine = dx_client_lend(client);
     *out = NULL;
     if (!engine) {
         dx_call_release(call);
@@ -194,7 +223,8 @@ dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *
     call->transfer.flushed = false;
     if (engine->use.ops->flush) engine->use.ops->flush(engine->transport);
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
-    give_back(client, engine);
+    dx_loop_settle(engine->loop); // what goes to a cache outside is sent
+    dx_client_give_back(client, engine);
     dx_error_code code = call->error.code;
     if (error) *error = call->error;
     if (call->has_response)
@@ -204,27 +234,30 @@ dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *
     return code;
 }
 
+static dx_error_code make_and_run(dx_response **out, dx_client *client, const dx_question *q, const dx_arg *args,
+                                  const dx_call_options *options, dx_error *error) {
+    dx_call *call;
+    *out = NULL;
+    dx_error_code code = enter_client(client) ? dx_client_make_call(&call, client, q, args, options, error) : refuse_closed(error);
+    if (!code) code = dx_client_run_call(out, client, call, error);
+    leave_client(client);
+    return code;
+}
+
 dx_error_code dx_client_call(dx_response **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                              dx_error *error) {
-    dx_call *call;
     dx_question q = {.name = dx_slice_str(name)};
-    *out = NULL;
-    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
-    return code ? code : dx_client_run_call(out, client, call, error);
+    return make_and_run(out, client, &q, args, options, error);
 }
 
 dx_error_code dx_client_request(dx_response **out, dx_client *client, const char *api, const char *method, const char *path,
                                 const dx_arg *args, const dx_call_options *options, dx_error *error) {
-    dx_call *call;
     dx_question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
-    *out = NULL;
-    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
-    return code ? code : dx_client_run_call(out, client, call, error);
+    return make_and_run(out, client, &q, args, options, error);
 }
 
 static void begin_task(dx_task *task) {
     dx_call *call = DX_CONTAINER_OF(task, dx_call, start);
-    if (atomic_load(&call->client->closing)) atomic_store(&call->cancel_asked, true);
     dx_call_begin(call);
 }
 
@@ -241,32 +274,44 @@ dx_error_code dx_client_start_call(dx_call **out, dx_client *client, dx_call *ca
     call->start.run = begin_task;
     dx_call_hold(call);
     *out = call;
+    if (engine->borrowed_loop && pthread_equal(engine->owner, pthread_self())) dx_call_keep_alive(call);
     dx_loop_post(engine->loop, &call->start);
     return DX_ERROR_NONE;
 }
 
-void dx_client_start_own(dx_client *client, dx_call *call) {
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx) {
     dx_call *started;
     call->internal = true;
-    if (dx_client_start_call(&started, client, call, NULL, NULL, NULL) == DX_ERROR_NONE) dx_call_release(started);
+    dx_error_code code = DX_ERROR_CLOSED;
+    if (!enter_client(client))
+        dx_call_release(call);
+    else
+        code = dx_client_start_call(&started, client, call, done, ctx, NULL);
+    if (code == DX_ERROR_NONE) dx_call_release(started);
+    leave_client(client);
+    return code;
+}
+
+static dx_error_code make_and_start(dx_call **out, dx_client *client, const dx_question *q, const dx_arg *args,
+                                    const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
+    dx_call *call;
+    *out = NULL;
+    dx_error_code code = enter_client(client) ? dx_client_make_call(&call, client, q, args, options, error) : refuse_closed(error);
+    if (!code) code = dx_client_start_call(out, client, call, done, context, error);
+    leave_client(client);
+    return code;
 }
 
 dx_error_code dx_call_start(dx_call **out, dx_client *client, const char *name, const dx_arg *args, const dx_call_options *options,
                             dx_call_done done, void *context, dx_error *error) {
-    dx_call *call;
     dx_question q = {.name = dx_slice_str(name)};
-    *out = NULL;
-    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
-    return code ? code : dx_client_start_call(out, client, call, done, context, error);
+    return make_and_start(out, client, &q, args, options, done, context, error);
 }
 
 dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char *api, const char *method, const char *path,
                                     const dx_arg *args, const dx_call_options *options, dx_call_done done, void *context, dx_error *error) {
-    dx_call *call;
     dx_question q = {.api = dx_slice_str(api), .method = dx_slice_str(method), .path = dx_slice_str(path)};
-    *out = NULL;
-    dx_error_code code = dx_client_make_call(&call, client, &q, args, options, error);
-    return code ? code : dx_client_start_call(out, client, call, done, context, error);
+    return make_and_start(out, client, &q, args, options, done, context, error);
 }
 
 // --- closing -------------------------------------------------------------------------------------------------------------------------
@@ -274,11 +319,11 @@ dx_error_code dx_call_start_request(dx_call **out, dx_client *client, const char
 typedef struct closing {
     dx_task task;
     dx_engine *engine;
-    bool threaded;
 } closing;
 
 static void end_calls(dx_engine *engine) {
     while (engine->calls) dx_call_stop(engine->calls, DX_ERROR_CLOSED, NULL);
+    dx_limiter_end_turns(engine);
 }
 
 static void close_engine(dx_task *task) {
@@ -308,36 +353,74 @@ static void unhold(dx_client *client) {
     dx_memory_free(client);
 }
 
+// A signal may have been missed by one who left just when closing began.
+static void wait_a_moment(dx_client *client) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 10000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    (void)pthread_cond_timedwait(&client->changed, &client->lock, &until);
+}
+
+static void end_lent(dx_task *task) {
+    end_calls(DX_CONTAINER_OF(task, dx_engine, ending));
+}
+
+// Calls that threads make now are ended there, and those that are being started arrive at their engines.
+static void end_starting(dx_client *client) {
+    pthread_mutex_lock(&client->lock);
+    for (dx_engine *engine = client->lent; engine; engine = engine->lent_next) {
+        engine->ending.run = end_lent;
+        dx_loop_post(engine->loop, &engine->ending);
+    }
+    client->waiting++;
+    while (atomic_load(&client->starting)) wait_a_moment(client);
+    client->waiting--;
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void end_engine(dx_engine *engine) {
+    closing task = {.task = {.run = close_engine}, .engine = engine};
+    if (engine->threaded) {
+        dx_loop_post(engine->loop, &task.task);
+        (void)pthread_join(engine->thread, NULL);
+    } else {
+        dx_loop_drain(engine->loop); // calls that were started and did not begin
+        end_calls(engine);
+    }
+}
+
+static void destroy_engine(dx_engine *engine) {
+    dx_loop_drain(engine->loop); // what holds calls that are over
+    dx_engine_destroy(engine);
+}
+
 void dx_client_close(dx_client *client) {
     if (!client) return;
     atomic_store(&client->closing, true);
     dx_health_unwatch(client);
-    for (unsigned i = 0; i < client->engine_count; i++) {
-        dx_engine *engine = client->engines[i];
-        if (!engine) continue;
-        closing task = {.task = {.run = close_engine}, .engine = engine};
-        if (engine->threaded) {
-            dx_loop_post(engine->loop, &task.task);
-            (void)pthread_join(engine->thread, NULL);
-        } else {
-            end_calls(engine);
-        }
-        dx_engine_destroy(engine);
-    }
-    pthread_mutex_lock(&client->lock);
-    client->waiting++;
-    while (client->lent) (void)pthread_cond_wait(&client->changed, &client->lock); // threads that call now
-    client->waiting--;
-    pthread_mutex_unlock(&client->lock);
+    dx_warming_stop(client);
+    end_starting(client);
+    for (unsigned i = 0; i < client->engine_count; i++)
+        if (client->engines[i]) end_engine(client->engines[i]);
+    dx_token_set_close(client->tokens);
+    for (unsigned i = 0; i < client->engine_count; i++) // all of them have ended: none has anything for another any more
+        if (client->engines[i]) destroy_engine(client->engines[i]);
     while (client->resting) {
         dx_engine *engine = client->resting;
         client->resting = engine->next;
-        dx_engine_destroy(engine);
+        destroy_engine(engine);
     }
     dx_driver_leave(client);
     dx_apis_release(client->apis);
     dx_manager_deinit(client);
     dx_upstreams_deinit(&client->upstreams);
     free_added(client);
+    dx_customs_close(client->customs);
+    dx_token_set_release(client->tokens);
+    dx_custom_auths_deinit(client);
     unhold(client);
 }

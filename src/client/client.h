@@ -6,6 +6,7 @@
 #include "client/middleware.h"
 #include "client/pool.h"
 #include "client/redis_links.h"
+#include "client/token.h"
 #include "client/upstream.h"
 #include "duplex/loop.h"
 #include "duplex/manager.h"
@@ -30,6 +31,7 @@ typedef struct dx_checker {
 struct dx_client {
     pthread_mutex_t lock;  // of everything here that changes
     dx_apis *apis;         // as they are now
+    uint16_t serial;       // of the last one
     bool keeps_definition; // for those who show where things come from
     dx_upstreams upstreams;
     dx_transport_use use;
@@ -38,13 +40,18 @@ struct dx_client {
     unsigned engine_count;
     atomic_uint next_engine;
     dx_engine *resting;     // engines for synchronous calls that nobody uses now
-    size_t lent;            // engines that are in use so
+    dx_engine *lent;        // engines that are in use so
+    atomic_size_t starting; // calls that are on their way to an engine
     pthread_cond_t changed; // a call is over, an engine was given back
     size_t waiting;         // threads in dx_call_wait and dx_client_close
     atomic_bool closing;
     dx_pool *pool;
     dx_redis_links redis;
-    dx_loop_driver driver; // with options.loop
+    dx_token_set *tokens;          // of all its auth objects
+    struct dx_custom_auth *custom; // auth handlers of the program's own, by name; under the lock
+    struct dx_customs *customs;    // caches of the program's own
+    struct dx_warming *warming;    // of the present APIs; NULL: nothing is kept warm
+    dx_loop_driver driver;         // with options.loop
     dx_loop *driven;
     dx_engine *all;        // every one that was made
     dx_redactor *redactor; // of everything that people may see
@@ -98,8 +105,17 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
 
 // --- refetch.c: sends what a stale answer was given for once more, behind the caller's back (dx_cache_conf.revalidate).
 void dx_client_fetch_again(void *ctx, dx_exchange *x);
-// --- client.c: starts a call that is made, on an engine with a thread; lets go of the caller's hold.
-void dx_client_start_own(dx_client *client, dx_call *call);
+// --- client.c: starts a call of the client's own that is made, on an engine with a thread; lets go of the caller's hold. `done` may be
+// NULL; it is not called when this fails.
+dx_error_code dx_client_start_own(dx_client *client, dx_call *call, dx_call_done done, void *ctx);
+// The engine of the next asynchronous work, with a thread or on the caller's loop; NULL: none could be made. Any thread.
+dx_engine *dx_client_engine(dx_client *client);
+// An engine for this thread to wait on, as synchronous calls do; NULL: there is no memory. To be given back.
+dx_engine *dx_client_lend(dx_client *client);
+void dx_client_give_back(dx_client *client, dx_engine *engine);
+
+// --- public_limit.c: on the engine's thread, when the client closes
+void dx_limiter_end_turns(dx_engine *engine);
 
 // --- judge.c: what an answer means, once it is here
 void dx_client_judge_answer(dx_call *call); // held against its model: error and code
@@ -115,6 +131,8 @@ void dx_manager_deinit(dx_client *client);
 // Reads APIs from `path`, or from `text` when it is not empty, over the defaults and models of `base` (NULL: a whole definition), and
 // builds their chains. Findings go to `found`.
 dx_status dx_client_load(dx_apis **out, dx_client *client, const char *path, dx_slice text, dx_apis *base, dx_diags *found) DX_MUST_USE;
+// --- auth_custom.c
+void dx_custom_auths_deinit(dx_client *client);
 // --- client.c
 void dx_client_tell_over(dx_client *client, dx_call *call);
 dx_engine *dx_client_first_engine(dx_client *client);             // started when it must be; NULL: it can't be
@@ -123,5 +141,6 @@ void dx_client_made_engine(dx_client *client, dx_engine *engine); // it is among
 void dx_response_forget(dx_response *response); // what it parsed
 // The body as JSON, parsed once; NULL: it is none, or there is no memory. Lives as long as the response. Any thread.
 yyjson_val *dx_response_root(const dx_response *response);
+extern const yyjson_alc dx_response_heap; // for yyjson's own functions: base/memory.h
 
 #endif

@@ -12,8 +12,12 @@ static void begin_head(curl_transfer *t, dx_slice line) {
     x->response.fields.count = 0;
     x->response.status = (int)status;
     x->request.version = dx_slice_equal(version, DX_SLICE("HTTP/2")) ? 20 : dx_slice_equal(version, DX_SLICE("HTTP/1.0")) ? 10 : 11;
-    t->head_lines = 0;
-    t->head_bytes = 0;
+}
+
+// Two lengths that differ: what one reader takes for the body, another takes for the next answer (RFC 9110 section 8.6).
+static bool contradicts(curl_transfer *t, dx_slice name, dx_slice value) {
+    dx_slice before = dx_fields_get(&t->transfer->x->response.fields, DX_FIELD_CONTENT_LENGTH);
+    return before.data && dx_field_lookup(name) == DX_FIELD_CONTENT_LENGTH && !dx_slice_equal(before, value);
 }
 
 static bool add_line(curl_transfer *t, dx_slice line) {
@@ -27,6 +31,10 @@ static bool add_line(curl_transfer *t, dx_slice line) {
     dx_slice value = dx_slice_trim(dx_slice_from(copy, colon + 1));
     if (value.size) ((char *)(uintptr_t)value.data)[value.size] = '\0';
     if (!value.data || !value.size) value = (dx_slice){"", 0};
+    if (contradicts(t, dx_slice_of(copy.data, colon), value)) {
+        t->two_lengths = true;
+        return false;
+    }
     return dx_fields_add(&x->response.fields, x->arena, dx_slice_of(copy.data, colon), value) != DX_NO_MEMORY;
 }
 
@@ -37,11 +45,14 @@ bool dx_curl_take_header(curl_transfer *t, dx_slice line) {
         t->head_too_large = true;
         return false;
     }
+    if (t->head_whole) return true; // a trailer, which may not change what was said before (RFC 9110 section 6.5.1)
     if (dx_slice_starts(line, DX_SLICE("HTTP/"))) {
         begin_head(t, line);
         return true;
     }
-    return line.size == 0 || add_line(t, line);
+    if (line.size) return add_line(t, line);
+    t->head_whole = t->transfer->x->response.status >= 200;
+    return true;
 }
 
 typedef struct curl_code {
@@ -57,6 +68,7 @@ static const curl_code codes[] = {
     {CURLE_SSL_CONNECT_ERROR, DX_ERROR_TLS},
     {CURLE_PEER_FAILED_VERIFICATION, DX_ERROR_TLS},
     {CURLE_SSL_CERTPROBLEM, DX_ERROR_TLS},
+    {CURLE_SSL_CLIENTCERT, DX_ERROR_TLS},
     {CURLE_SSL_CACERT_BADFILE, DX_ERROR_TLS},
     {CURLE_SSL_CIPHER, DX_ERROR_TLS},
     {CURLE_SSL_ISSUER_ERROR, DX_ERROR_TLS},
@@ -66,6 +78,7 @@ static const curl_code codes[] = {
     {CURLE_SEND_ERROR, DX_ERROR_RESET},
     {CURLE_RECV_ERROR, DX_ERROR_RESET},
     {CURLE_PARTIAL_FILE, DX_ERROR_RESET},
+    {CURLE_SEND_FAIL_REWIND, DX_ERROR_RESET}, // it would have sent again what can't be read again
     {CURLE_HTTP2, DX_ERROR_PROTOCOL},
     {CURLE_HTTP2_STREAM, DX_ERROR_PROTOCOL},
     {CURLE_WEIRD_SERVER_REPLY, DX_ERROR_PROTOCOL},
@@ -78,7 +91,11 @@ static const curl_code codes[] = {
     {CURLE_PROXY, DX_ERROR_CONNECT},
 };
 
-static dx_error_code code_of(CURLcode code) {
+// libcurl calls a head's line that is too long, and chunks that are none, by other names.
+static dx_error_code code_for(const curl_transfer *t, CURLcode code, const char *said) {
+    if (code == CURLE_OUT_OF_MEMORY && ((t->head_bytes && !t->head_whole) || t->paused)) return DX_ERROR_TOO_LARGE;
+    if (code == CURLE_RECV_ERROR && strstr(said, "chunked-encoding")) return DX_ERROR_PROTOCOL;
+
     for (size_t i = 0; i < DX_COUNT_OF(codes); i++)
         if (codes[i].from == code) return codes[i].to;
     return DX_ERROR_INTERNAL;
@@ -87,7 +104,14 @@ static dx_error_code code_of(CURLcode code) {
 void dx_curl_fail(curl_transfer *t, CURLcode code) {
     dx_exchange *x = t->transfer->x;
     dx_status body = dx_buffer_status(&t->body), pieces = dx_buffer_status(&t->pieces);
-    if (t->refused != DX_ERROR_NONE) {
+    if (t->sent_twice) {
+        (void)dx_exchange_fail_out(
+            x, DX_ERROR_RESET,
+            "the server closed the connection when the request came; it may have been carried out, so it is not sent "
+            "again (an idempotency key would allow that)");
+    } else if (t->two_lengths) {
+        (void)dx_exchange_fail_out(x, DX_ERROR_PROTOCOL, "the answer has two lengths that differ");
+    } else if (t->refused != DX_ERROR_NONE) {
         (void)dx_exchange_fail_out(x, t->refused, "%.*s resolves to an address that the guard refuses", DX_SLICE_ARG(x->request.authority));
     } else if (body == DX_TOO_LARGE) {
         (void)dx_exchange_fail_out(x, DX_ERROR_TOO_LARGE, "the answer is larger than max_body (%llu bytes)",
@@ -99,8 +123,12 @@ void dx_curl_fail(curl_transfer *t, CURLcode code) {
                                    DX_HEAD_LINES_CAP);
     } else if (t->upload_failed) {
         (void)dx_exchange_fail_out(x, DX_ERROR_FILE, "the request's body could not be read to its end");
+    } else if (x->response.status == 101) {
+        (void)dx_exchange_fail_out(x, DX_ERROR_PROTOCOL, "the server changed the protocol, which nobody asked it to");
+    } else if (code == CURLE_OK) {
+        (void)dx_exchange_fail_out(x, DX_ERROR_RESET, "the connection ended in the answer's head");
     } else {
         const char *said = t->handle && t->handle->error[0] ? t->handle->error : curl_easy_strerror(code);
-        (void)dx_exchange_fail_out(x, code_of(code), "%s", said);
+        (void)dx_exchange_fail_out(x, code_for(t, code, said), "%s", said);
     }
 }

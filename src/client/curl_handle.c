@@ -73,7 +73,8 @@ static bool set_connection(CURL *easy, const dx_wire_settings *wire) {
     SET(CURLOPT_HTTP_VERSION, (long)(wire->http1_only ? CURL_HTTP_VERSION_1_1
                                      : wire->http2    ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
                                                       : CURL_HTTP_VERSION_2TLS));
-    if (wire->proxy || !environment_has_proxy()) SET(CURLOPT_PROXY, wire->proxy ? wire->proxy : "");
+    // A proxy would resolve names past the guard.
+    if (wire->proxy || wire->guard || !environment_has_proxy()) SET(CURLOPT_PROXY, wire->proxy ? wire->proxy : "");
     if (wire->idle_timeout) {
         SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
         SET(CURLOPT_LOW_SPEED_TIME, (long)((wire->idle_timeout + DX_SECOND - 1) / DX_SECOND));
@@ -94,6 +95,8 @@ static bool set_callbacks(curl_handle *handle) {
     SET(CURLOPT_OPENSOCKETDATA, handle);
     SET(CURLOPT_CLOSESOCKETFUNCTION, dx_curl_close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, curl);
+    SET(CURLOPT_PREREQFUNCTION, dx_curl_before_request);
+    SET(CURLOPT_PREREQDATA, handle);
     SET(CURLOPT_ACCEPT_ENCODING, ""); // all that libcurl knows; what comes of it is capped by max_body
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -248,8 +251,9 @@ static dx_nanos time_of(CURL *easy, CURLINFO what) {
 void dx_curl_times(curl_transfer *t) {
     dx_exchange *x = t->transfer->x;
     if (!t->easy) return;
-    dx_nanos sent = time_of(t->easy, CURLINFO_PRETRANSFER_TIME_T), first = time_of(t->easy, CURLINFO_STARTTRANSFER_TIME_T),
-             now = dx_clock_monotonic(), gone = now - x->phase_since;
+    dx_nanos sent = time_of(t->easy, CURLINFO_PRETRANSFER_TIME_T),
+             first = t->code == CURLE_GOT_NOTHING ? 0 : time_of(t->easy, CURLINFO_STARTTRANSFER_TIME_T), now = dx_clock_monotonic(),
+             gone = now - x->phase_since;
     // Since the owner entered the phase of connecting; what libcurl has no time for yet is where it stopped.
     dx_nanos connect = sent && sent < gone ? sent : sent ? gone : gone;
     dx_nanos wait = sent ? (first ? first : gone) - connect : 0;

@@ -63,7 +63,10 @@ struct curl_transfer {
     size_t head_bytes;
     char *upload_data;
     size_t upload_at, upload_size;
-    bool noted, ended, headed, flowing, paused, giving, cancelled, task_posted, wants_upload, upload_ended, upload_failed, head_too_large;
+    bool noted, ended, headed, flowing, paused, giving, cancelled, task_posted, wants_upload, upload_ended, upload_failed;
+    bool head_whole; // of the last answer, not an interim one; what comes behind the body is not looked at
+    bool head_too_large, two_lengths;
+    bool sent, sent_twice; // libcurl was about to send it again on another connection
 };
 
 #define DX_HEAD_BYTES_CAP ((size_t)256 << 10)
@@ -77,8 +80,10 @@ void dx_curl_times(curl_transfer *t);      // where its time went, into x->spent
 
 // --- curl_socket.c
 dx_descriptor *dx_curl_descriptor(dx_curl *curl, curl_socket_t fd); // NULL: no memory
+void dx_curl_forget_descriptor(dx_curl *curl, curl_socket_t fd);
 void dx_curl_forget_descriptors(dx_curl *curl);
 curl_socket_t dx_curl_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address); // ctx: curl_handle
+int dx_curl_before_request(void *ctx, char *ip, char *own_ip, int port, int own_port);             // ctx: curl_handle
 int dx_curl_close_socket(void *ctx, curl_socket_t fd);                                             // ctx: dx_curl
 void dx_curl_ready(void *ctx, int fd, unsigned events);                                            // transport_curl.c
 

@@ -35,6 +35,11 @@ static void forget(curl_socket **at) {
     dx_memory_free(gone);
 }
 
+void dx_curl_forget_descriptor(dx_curl *curl, curl_socket_t fd) {
+    curl_socket **at = place_of(curl, fd);
+    if (*at) forget(at);
+}
+
 void dx_curl_forget_descriptors(dx_curl *curl) {
     for (size_t i = 0; i < DX_CURL_SOCKETS; i++)
         while (curl->sockets[i]) forget(&curl->sockets[i]);
@@ -46,6 +51,31 @@ int dx_curl_close_socket(void *ctx, curl_socket_t fd) {
     return close(fd);
 }
 
+static bool guard_allows(const dx_wire_settings *wire, const char *ip) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (!wire->guard) return true;
+    if (inet_pton(AF_INET, ip, &v4.sin_addr) == 1) return dx_guard_allows(wire, (struct sockaddr *)&v4);
+    return inet_pton(AF_INET6, ip, &v6.sin6_addr) == 1 && dx_guard_allows(wire, (struct sockaddr *)&v6);
+}
+
+// Of each connection that a request is about to go over. One that is used again may have been opened for settings without a guard; and
+// where it turns out to be dead, libcurl sends the request once more on another, whatever the request.
+int dx_curl_before_request(void *ctx, char *ip, char *own_ip, int port, int own_port) {
+    curl_handle *handle = ctx;
+    curl_transfer *t = handle->used_by;
+    (void)own_ip;
+    (void)port;
+    (void)own_port;
+    if (!t) return CURL_PREREQFUNC_ABORT;
+    dx_exchange *x = t->transfer->x;
+    if (!guard_allows(t->transfer->wire, ip)) t->refused = DX_ERROR_BLOCKED;
+    if (t->sent && (!x->request.repeatable || x->request.once)) t->sent_twice = true;
+    if (t->sent && !t->sent_twice) x->attempt++;
+    t->sent = true;
+    return t->refused != DX_ERROR_NONE || t->sent_twice ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 curl_socket_t dx_curl_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address) {
     curl_handle *handle = ctx;
     curl_transfer *t = handle->used_by;
@@ -54,5 +84,9 @@ curl_socket_t dx_curl_open_socket(void *ctx, curlsocktype purpose, struct curl_s
         t->refused = DX_ERROR_BLOCKED;
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    // Watched from here on: without memory for it, libcurl would have a socket that nobody tells it of.
+    if (fd < 0 || dx_curl_descriptor(handle->curl, fd)) return fd;
+    (void)close(fd);
+    return CURL_SOCKET_BAD;
 }

@@ -26,17 +26,20 @@ static const guard_range inner[] = {
     V4(192, 0, 0, 0, 24),
     V4(192, 0, 2, 0, 24),
     V4(192, 168, 0, 0, 16),
+    V4(192, 88, 99, 0, 24),
     V4(198, 18, 0, 0, 15),
     V4(198, 51, 100, 0, 24),
     V4(203, 0, 113, 0, 24),
     V4(224, 0, 0, 0, 3),
-    {{{0}}, 127},                     // :: and ::1
-    {{{0xfc}}, 7},                    // unique local
-    {{{0xfe, 0x80}}, 10},             // link-local
-    {{{0xfe, 0xc0}}, 10},             // site-local, deprecated
-    {{{0xff}}, 8},                    // multicast
-    {{{0x01, 0x00}}, 64},             // discard
-    {{{0x20, 0x01, 0x0d, 0xb8}}, 32}, // documentation
+    {{{0}}, 96},                                  // ::, ::1, and IPv4-compatible ones
+    {{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}}, 48}, // NAT64 of a local network (RFC 8215)
+    {{{0x20, 0x01}}, 23},                         // protocol assignments, Teredo among them
+    {{{0xfc}}, 7},                                // unique local
+    {{{0xfe, 0x80}}, 10},                         // link-local
+    {{{0xfe, 0xc0}}, 10},                         // site-local, deprecated
+    {{{0xff}}, 8},                                // multicast
+    {{{0x01, 0x00}}, 64},                         // discard
+    {{{0x20, 0x01, 0x0d, 0xb8}}, 32},             // documentation
 };
 
 static bool is_in(const raw_address *address, const guard_range *range) {

@@ -174,7 +174,7 @@ static dx_error_code make_call(dx_call **out, dx_client *client, dx_apis *apis, 
     options.raise_on_error = DX_RAISE_NEVER;
     options.fresh = true;
     dx_asked asked = {.endpoint = api->health_settings.endpoint, .options = &options};
-    dx_error_code code = dx_call_create(out, client, &asked, apis, error);
+    dx_error_code code = dx_call_create(out, client, &asked, dx_apis_hold(apis), error);
     if (!code) (*out)->internal = true;
     return code;
 }

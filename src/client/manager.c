@@ -6,6 +6,7 @@
 #include "client/fail.h"
 #include "client/health.h"
 #include "client/log.h"
+#include "client/warming.h"
 #include "crypto/digest.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
@@ -47,16 +48,6 @@ void dx_manager_deinit(dx_client *client) {
 
 // --- swapping ----------------------------------------------------------------------------------------------------------------------------
 
-// Takes `next` over.
-static void swap(dx_client *client, dx_apis *next) {
-    pthread_mutex_lock(&client->lock);
-    dx_apis *before = client->apis;
-    client->apis = next;
-    pthread_mutex_unlock(&client->lock);
-    dx_apis_release(before); // outside of the lock: it lets go of what is kept
-    dx_health_watch(client);
-}
-
 static void log_change(dx_client *client, const char *event, dx_slice name) {
     dx_log_line line;
     if (!dx_log_start(&line, client, NULL, DX_LEVEL_INFO, event)) return;
@@ -69,6 +60,19 @@ static void log_refusal(dx_client *client, const char *event, const dx_error *er
     if (!dx_log_start(&line, client, NULL, DX_LEVEL_WARN, event)) return;
     dx_log_add_text(&line, "message", dx_slice_str(error->message));
     dx_log_send(&line);
+}
+
+// Takes `next` over. Caches are kept warm as the new APIs want it; that they name an endpoint that is none is only told.
+static void swap(dx_client *client, dx_apis *next) {
+    dx_error error;
+    dx_warming_stop(client);
+    pthread_mutex_lock(&client->lock);
+    dx_apis *before = client->apis;
+    client->apis = next;
+    pthread_mutex_unlock(&client->lock);
+    dx_apis_release(before); // outside of the lock: it lets go of what is kept
+    dx_health_watch(client);
+    if (dx_warming_start(client, &error)) log_refusal(client, "warming_refused", &error);
 }
 
 // --- reading one API

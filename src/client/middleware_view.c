@@ -67,7 +67,7 @@ const char *dx_middleware_body(const dx_middleware_view *view, size_t *size) {
 bool dx_middleware_set_header(dx_middleware_view *view, const char *name, const char *value) {
     dx_call *call = view->call;
     if (!set(view, &call->bound.fields, name, value)) return false;
-    call->sent_fields = call->x.request.fields = call->bound.fields;
+    call->x.request.fields = call->bound.fields;
     return true;
 }
 
@@ -92,7 +92,7 @@ bool dx_middleware_set_body(dx_middleware_view *view, const char *body, size_t s
     dx_slice copy = dx_arena_copy(call->arena, dx_slice_of(body, size));
     if (!copy.data) return false;
     call->bound.body = call->x.request.body = copy;
-    call->bound.upload = NULL;
+    call->bound.upload = call->upload = NULL;
     call->x.request.once = false;
     return true;
 }

@@ -6,6 +6,7 @@
 #include "client/log.h"
 #include "client/meter.h"
 #include "model/case.h"
+#include "policy/cache_filter.h"
 #include "policy/sanitize.h"
 
 #define JSON_CAP ((size_t)256 << 20)
@@ -222,13 +223,29 @@ static dx_error_code check_answer(dx_call *call, dx_error *error) {
     return status == DX_OK ? DX_ERROR_NONE : fail_found(error, status, &found, endpoint->full);
 }
 
+// What an entry of a cache that was found to obey is marked with: this snapshot's endpoint, whose model it is, and how it was judged.
+static uint64_t mark_of(const dx_call *call) {
+    enum { POINTER_BITS = 48 };
+    uint64_t serial = call->endpoint->api->apis->serial;
+    return (serial << POINTER_BITS) ^ (uint64_t)(uintptr_t)call->endpoint ^ (call->settings->strict ? 1 : 0);
+}
+
+// What lies in a cache is judged once.
+static dx_error_code check_once(dx_call *call, dx_error *error) {
+    dx_cache_entry *entry = dx_cache_filter_entry(&call->x);
+    if (entry && atomic_load_explicit(&entry->known, memory_order_relaxed) == mark_of(call)) return DX_ERROR_NONE;
+    dx_error_code code = check_answer(call, error);
+    if (!code && entry) atomic_store_explicit(&entry->known, mark_of(call), memory_order_relaxed);
+    return code;
+}
+
 static dx_error_code judge_model(dx_call *call, dx_error *error) {
     dx_slice model = call->endpoint->response_model;
     dx_slice *body = &call->response.body;
     if (!model.size) return DX_ERROR_NONE;
     dx_error_code code = run_hooks(call->client, model, AFTER, call->arena, body, error);
     if (code || !call->settings->validate_response) return code;
-    code = check_answer(call, error);
+    code = check_once(call, error);
     return code ? code : run_hooks(call->client, model, VALIDATE, call->arena, body, error);
 }
 

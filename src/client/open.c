@@ -1,12 +1,14 @@
 // Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
 #include "base/memory.h"
 #include "base/random.h"
+#include "client/cache_custom.h"
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
 #include "client/health.h"
 #include "client/log.h"
 #include "client/transport.h"
+#include "client/warming.h"
 
 #define FINDINGS_ARENA_CAP ((size_t)4 << 20)
 
@@ -54,6 +56,7 @@ dx_status dx_client_load(dx_apis **out, dx_client *client, const char *path, dx_
         status = DX_INVALID;
     }
     if (status == DX_OK) status = build_chains(client, *out, found);
+    if (status == DX_OK) (*out)->serial = ++client->serial;
     if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(*out);
     if (status == DX_OK) return status;
     dx_apis_release(*out);
@@ -92,9 +95,13 @@ static dx_client *make(void) {
     if (!client) return NULL;
     client->pool = dx_pool_create();
     client->redactor = dx_redactor_create(NULL);
-    if (!client->pool || !client->redactor) {
+    client->customs = client->pool ? dx_customs_create() : NULL;
+    client->tokens = dx_token_set_create(client);
+    if (!client->customs || !client->tokens || !client->redactor) {
         dx_redactor_destroy(client->redactor);
         dx_pool_release(client->pool);
+        if (client->customs) dx_customs_close(client->customs);
+        dx_token_set_release(client->tokens);
         dx_memory_free(client);
         return NULL;
     }
@@ -122,6 +129,7 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
     if (client->path) memcpy(client->path, path, strlen(path) + 1);
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
+    if (!code) code = dx_warming_start(client, error);
     if (code) {
         dx_client_close(client);
         return code;

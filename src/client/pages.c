@@ -72,27 +72,10 @@ static dx_error_code open_page(dx_pages *pages, dx_error *error) {
     return DX_ERROR_NONE;
 }
 
-static void *heap_malloc(void *ctx, size_t size) {
-    (void)ctx;
-    return dx_memory_alloc(size);
-}
-
-static void *heap_realloc(void *ctx, void *piece, size_t old_size, size_t size) {
-    (void)ctx;
-    (void)old_size;
-    return dx_memory_realloc(piece, size);
-}
-
-static void heap_free(void *ctx, void *piece) {
-    (void)ctx;
-    dx_memory_free(piece);
-}
-
 static dx_error_code give_item(dx_pages *pages, const char **json, size_t *size, dx_error *error) {
-    const yyjson_alc heap = {heap_malloc, heap_realloc, heap_free, NULL};
     size_t written = 0;
     if (!pages->item) pages->item = yyjson_arr_iter_next(&pages->items);
-    pages->json = yyjson_val_write_opts(pages->item, YYJSON_WRITE_NOFLAG, &heap, &written, NULL);
+    pages->json = yyjson_val_write_opts(pages->item, YYJSON_WRITE_NOFLAG, &dx_response_heap, &written, NULL);
     if (!pages->json) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the item");
     pages->item = NULL;
     pages->index++;

@@ -189,7 +189,10 @@ static dx_error_code judge(dx_pages *pages, dx_response *page, dx_page_facts *fa
     if (!from.url.size) { // it was not sent: it comes from a cache
         size_t size = from.origin.size + from.target.size;
         char *text = dx_memory_alloc(size + 1);
-        if (!text) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the page");
+        if (!text) {
+            (void)dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the page");
+            return DX_ERROR_NO_MEMORY;
+        }
         memcpy(text, from.origin.data, from.origin.size);
         memcpy(text + from.origin.size, from.target.data, from.target.size);
         from.url = whole = dx_slice_of(text, size);

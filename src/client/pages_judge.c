@@ -31,22 +31,6 @@ static yyjson_val *value_at(const judging *j, dx_slice pointer) {
 
 // --- items -----------------------------------------------------------------------------------------------------------------------------
 
-static void *heap_malloc(void *ctx, size_t size) {
-    (void)ctx;
-    return dx_memory_alloc(size);
-}
-
-static void *heap_realloc(void *ctx, void *piece, size_t old_size, size_t size) {
-    (void)ctx;
-    (void)old_size;
-    return dx_memory_realloc(piece, size);
-}
-
-static void heap_free(void *ctx, void *piece) {
-    (void)ctx;
-    dx_memory_free(piece);
-}
-
 static dx_error_code take_items(judging *j) {
     dx_page_facts *out = j->out;
     dx_slice pointer = j->how->items;
@@ -59,9 +43,8 @@ static dx_error_code take_items(judging *j) {
     out->items = items;
     out->count = yyjson_arr_size(items);
     if (!out->count) return DX_ERROR_NONE;
-    const yyjson_alc heap = {heap_malloc, heap_realloc, heap_free, NULL};
     size_t size;
-    char *text = yyjson_val_write_opts(items, YYJSON_WRITE_NOFLAG, &heap, &size, NULL);
+    char *text = yyjson_val_write_opts(items, YYJSON_WRITE_NOFLAG, &dx_response_heap, &size, NULL);
     if (!text) return no_memory(j);
     uint64_t hash = dx_hash(dx_slice_of(text, size));
     dx_memory_free(text);

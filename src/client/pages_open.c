@@ -11,7 +11,8 @@
 static const dx_pages_options no_options = DX_PAGES_OPTIONS_INIT;
 
 static dx_error_code no_memory(dx_error *error) {
-    return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the pages");
+    (void)dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for the pages");
+    return DX_ERROR_NO_MEMORY;
 }
 
 // --- the object --------------------------------------------------------------------------------------------------------------------------

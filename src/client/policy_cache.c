@@ -2,19 +2,12 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "client/policies.h"
+#include "client/cache_custom.h"
+#include "client/cache_stats.h"
 #include "config/definition.h"
 #include "policy/cache_memory.h"
 #include "policy/cache_redis.h"
 #include "policy/cache_tiered.h"
-
-// A cache with what belongs to it.
-typedef struct dx_cache_set {
-    dx_cache *cache;   // all levels
-    dx_cache *private; // of this process alone, for what is somebody's and may not leave it; NULL: `cache` has it
-    dx_flight *flight;
-    dx_redis_place *place;
-} dx_cache_set;
 
 typedef struct ask {
     dx_client *client;
@@ -47,10 +40,19 @@ static dx_status make_redis(dx_cache **out, dx_cache_set *set, const ask *a) {
     return status == DX_OK ? dx_cache_redis_create(out, &options) : status;
 }
 
+static dx_status make_custom(dx_cache **out, const ask *a) {
+    dx_slice name = dx_json_member_slice(a->settings, "name");
+    if (name.size) return dx_cache_custom_create(out, a->client->customs, name);
+    (void)dx_diags_add(a->diags, DX_INVALID, a->at, "a cache of this type needs \"name\", as the program gives it to dx_client_add_cache");
+    return DX_INVALID;
+}
+
 static dx_status make_levels(dx_cache_set *set, const ask *a) {
     dx_slice type = dx_json_member_slice(a->settings, "type");
     uint64_t bytes = 0;
-    bool tiered = dx_slice_equal(type, DX_SLICE("tiered")), outside = tiered || dx_slice_equal(type, DX_SLICE("redis"));
+    set->tiered = dx_slice_equal(type, DX_SLICE("tiered"));
+    bool tiered = set->tiered, custom = dx_slice_equal(type, DX_SLICE("custom")),
+         outside = tiered || custom || dx_slice_equal(type, DX_SLICE("redis"));
     (void)dx_size_read(dx_json_member_slice(a->settings, "max_bytes"), &bytes);
     dx_cache_memory_options memory = {.budget_bytes = bytes};
     if (bytes < DX_CACHE_MEMORY_BUDGET_MIN) {
@@ -58,13 +60,14 @@ static dx_status make_levels(dx_cache_set *set, const ask *a) {
         return DX_INVALID;
     }
     if (!outside) return dx_cache_memory_create(&set->cache, &memory);
-    dx_cache *redis = NULL;
-    dx_status status = make_redis(&redis, set, a);
+    set->outside = custom ? "custom" : "redis";
+    dx_cache *behind = NULL;
+    dx_status status = custom ? make_custom(&behind, a) : make_redis(&behind, set, a);
     dx_cache_tiered_options levels = {.budget_bytes = bytes};
-    if (status == DX_OK && tiered) status = dx_cache_tiered_create(&set->cache, redis, &levels);
-    if (status == DX_OK && !tiered) set->cache = redis;
+    if (status == DX_OK && tiered) status = dx_cache_tiered_create(&set->cache, behind, &levels);
+    if (status == DX_OK && !tiered) set->cache = behind;
     if (status != DX_OK) {
-        dx_cache_destroy(redis);
+        dx_cache_destroy(behind);
         return status;
     }
     bool shares = yyjson_get_bool(yyjson_obj_get(a->settings, "share_authorized"));
@@ -99,7 +102,7 @@ static dx_status read_tags(dx_cache_conf *conf, yyjson_val *list, dx_arena *aren
 
 // What makes a cache another one; the rest of the settings is about its use.
 static yyjson_val *storage_of(yyjson_val *settings, dx_arena *arena) {
-    static const char *const names[] = {"type", "max_bytes", "redis", "prefix", "share_authorized"};
+    static const char *const names[] = {"type", "max_bytes", "redis", "prefix", "share_authorized", "name"};
     yyjson_mut_doc *doc = dx_json_mut_doc(arena);
     yyjson_mut_val *object = doc ? yyjson_mut_obj(doc) : NULL;
     for (size_t i = 0; object && i < DX_COUNT_OF(names); i++) {
@@ -110,24 +113,35 @@ static yyjson_val *storage_of(yyjson_val *settings, dx_arena *arena) {
     return object ? yyjson_doc_get_root(yyjson_mut_val_imut_copy(object, &alc)) : NULL;
 }
 
+static void *make_meter(void *ctx) {
+    (void)ctx;
+    return dx_memory_zalloc(1, sizeof(dx_cache_meter));
+}
+
 dx_status dx_policy_cache(dx_cache_conf **out, dx_client *client, const dx_settings *settings, const dx_api *api, dx_slice at,
                           dx_arena *arena, dx_diags *diags) {
     *out = NULL;
     if (!settings->cache) return DX_OK;
-    dx_cache_conf *conf = DX_ARENA_NEW(arena, dx_cache_conf);
+    dx_cache_use *use = DX_ARENA_NEW(arena, dx_cache_use);
     yyjson_val *storage = storage_of(settings->cache, arena);
     ask a = {client, storage, at, diags, DX_OK};
     void *set = NULL;
-    if (!conf || !storage) return DX_NO_MEMORY;
+    if (!use || !storage) return DX_NO_MEMORY;
     dx_status status = dx_policy_keep(&set, client, arena, "cache", (dx_slice){"", 0}, storage, make_set, &a, destroy_set);
     if (status != DX_OK) return a.status != DX_OK ? a.status : status;
-    const dx_cache_set *made = set;
+    status = dx_policy_keep((void **)&use->meter, client, arena, "cache_meter", api->name, storage, make_meter, NULL, dx_memory_free);
+    if (status != DX_OK) return status;
+    const dx_cache_set *made = use->set = set;
+    dx_cache_conf *conf = &use->conf;
     *conf = (dx_cache_conf){.cache = made->cache,
                             .private_cache = made->private,
                             .flight = yyjson_get_bool(yyjson_obj_get(settings->cache, "coalesce")) ? made->flight : NULL,
                             .space = api->name,
                             .options = DX_FRESHNESS_OPTIONS_INIT,
-                            .revalidate = dx_client_fetch_again};
+                            .revalidate = dx_client_fetch_again,
+                            .looked_up = dx_cache_meter_looked_up,
+                            .answered = dx_cache_meter_answered,
+                            .watcher = use};
     conf->options.override_ttl_s = whole_seconds(settings->cache, "ttl", -1);
     conf->options.stale_if_error_s = whole_seconds(settings->cache, "stale_if_error", -1);
     conf->options.stale_while_revalidate_s = whole_seconds(settings->cache, "stale_while_revalidate", -1);

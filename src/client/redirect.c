@@ -80,15 +80,13 @@ static bool is_harmless(dx_slice name) {
     return false;
 }
 
-// Into a list of its own: those outside go on to see the request as it was.
+// Into a list of its own: another attempt starts with all of them.
 static bool drop_fields(dx_exchange *x, bool (*keep)(dx_slice name)) {
-    dx_fields kept = {0};
-    const dx_fields *fields = &x->request.fields;
-    for (uint32_t i = 0; i < fields->count; i++) {
-        const dx_field *field = &fields->items[i];
-        if (keep(field->name) && dx_fields_add(&kept, x->arena, field->name, field->value) != DX_OK) return false;
-    }
-    x->request.fields = kept;
+    dx_fields kept = {0}, *fields = &x->request.fields;
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (keep(fields->items[i].name) && dx_fields_add(&kept, x->arena, fields->items[i].name, fields->items[i].value) != DX_OK)
+            return false;
+    *fields = kept;
     return true;
 }
 
@@ -106,6 +104,14 @@ static bool change_method(dx_call *call) {
     x->request.body = (dx_slice){0};
     call->upload = NULL;
     return drop_fields(x, is_not_of_body);
+}
+
+static bool remember(dx_call *call) {
+    if (call->redirects) return true;
+    if (!call->unredirected) call->unredirected = DX_ARENA_NEW(call->arena, dx_exchange_request);
+    if (!call->unredirected) return false;
+    *call->unredirected = call->x.request;
+    return true;
 }
 
 static dx_slice host_of(dx_slice authority) {
@@ -126,7 +132,7 @@ static dx_verdict follow(dx_call *call, dx_slice location) {
     if (x->request.secure && !to.secure) return refuse(x, "the redirect leads from https to http", location);
     if (!dx_guard_allows_host(&call->settings->wire, host_of(to.authority)))
         return refuse(x, "the guard refuses the redirect's host", location);
-    if (!change_method(call)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    if (!remember(call) || !change_method(call)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     if (!same && !is_safe(x->request.method)) return refuse(x, "a request with a body is not sent to another origin", location);
     if (x->request.once && call->upload) return refuse(x, "the request's body can't be read again", location);
     if (!same && !drop_fields(x, is_harmless)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
@@ -151,22 +157,17 @@ static dx_verdict redirect_in(const void *conf, dx_exchange *x) {
     dx_call *call = dx_call_of(x);
     call->redirects = 0;
     call->upload = call->bound.upload;
-    call->before_redirects = x->request;
     if (!dx_guard_allows_host(&call->settings->wire, host_of(x->request.authority)))
         return dx_exchange_fail_out(x, DX_ERROR_BLOCKED, "the guard's allow_hosts has no %.*s", DX_SLICE_ARG(x->request.authority));
     return DX_NEXT;
 }
 
-// Wherever it led: to those outside, and to another attempt, it is the same request as before.
+// Another attempt starts at the API again, with the request as it came by here.
 static void redirect_out(const void *conf, dx_exchange *x) {
     (void)conf;
-    const dx_exchange_request *before = &dx_call_of(x)->before_redirects;
-    x->request.method = before->method;
-    x->request.target = before->target;
-    x->request.fields = before->fields;
-    x->request.body = before->body;
-    x->request.secure = before->secure;
-    x->request.authority = before->authority;
+    dx_call *call = dx_call_of(x);
+    if (!call->redirects) return;
+    x->request = *call->unredirected;
 }
 
 const dx_filter_ops dx_redirect_follow_filter = {.name = "redirect", .in = redirect_in, .again = redirect_again, .out = redirect_out};

@@ -19,5 +19,5 @@ void dx_client_fetch_again(void *ctx, dx_exchange *x) {
     dx_call *call;
     (void)ctx;
     if (from->settings != from->endpoint->settings || atomic_load(&from->client->closing)) return; // its own settings go with it
-    if (dx_call_clone(&call, from, copy_request) == DX_ERROR_NONE) dx_client_start_own(from->client, call);
+    if (dx_call_clone(&call, from, copy_request) == DX_ERROR_NONE) (void)dx_client_start_own(from->client, call, NULL, NULL);
 }

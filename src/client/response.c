@@ -32,7 +32,7 @@ static void heap_free(void *ctx, void *piece) {
     dx_memory_free(piece);
 }
 
-static const yyjson_alc heap = {heap_malloc, heap_realloc, heap_free, NULL};
+const yyjson_alc dx_response_heap = {heap_malloc, heap_realloc, heap_free, NULL};
 
 yyjson_val *dx_response_root(const dx_response *response) {
     dx_response *self = (dx_response *)(uintptr_t)response;
@@ -41,7 +41,8 @@ yyjson_val *dx_response_root(const dx_response *response) {
     parsed = dx_memory_zalloc(1, sizeof *parsed);
     if (!parsed) return NULL;
     if (response->body.size)
-        parsed->doc = yyjson_read_opts((char *)(uintptr_t)response->body.data, response->body.size, YYJSON_READ_BIGNUM_AS_RAW, &heap, NULL);
+        parsed->doc = yyjson_read_opts((char *)(uintptr_t)response->body.data, response->body.size, YYJSON_READ_BIGNUM_AS_RAW,
+                                       &dx_response_heap, NULL);
     dx_parsed *first = NULL;
     if (!atomic_compare_exchange_strong_explicit(&self->parsed, &first, parsed, memory_order_acq_rel, memory_order_acquire)) {
         parsed_destroy(parsed);
@@ -143,7 +144,7 @@ size_t dx_response_count(const dx_response *response, const char *pointer) {
 char *dx_response_json(const dx_response *response, const char *pointer, size_t *size) {
     yyjson_val *value = at(response, pointer);
     size_t written = 0;
-    char *text = value ? yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &heap, &written, NULL) : NULL;
+    char *text = value ? yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &dx_response_heap, &written, NULL) : NULL;
     if (size) *size = written;
     return text;
 }

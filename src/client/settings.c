@@ -131,15 +131,37 @@ static dx_status read_list(const dx_slice **out, size_t *count, dx_arena *arena,
     return DX_OK;
 }
 
-static uint64_t next_serial(void) {
+uint64_t dx_wire_serial(void) {
     static atomic_uint_least64_t last; // only has to differ: no state that anybody could see
     return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}
+
+static bool same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_list(const dx_slice *a, size_t a_count, const dx_slice *b, size_t b_count) {
+    if (a_count != b_count) return false;
+    for (size_t i = 0; i < a_count; i++)
+        if (!dx_slice_equal(a[i], b[i])) return false;
+    return true;
+}
+
+// Settings that come out the same share their connections, and their number of them, however many layers say so.
+static bool same_wire(const dx_wire_settings *a, const dx_wire_settings *b) {
+    return a->connect_timeout == b->connect_timeout && a->idle_timeout == b->idle_timeout && a->max_idle == b->max_idle &&
+           a->max_lifetime == b->max_lifetime && a->verify_tls == b->verify_tls && a->http2 == b->http2 && a->http1_only == b->http1_only &&
+           a->max_body == b->max_body && a->max_connections == b->max_connections && a->max_queue == b->max_queue &&
+           a->queue_timeout == b->queue_timeout && a->guard == b->guard && same_text(a->ca_file, b->ca_file) &&
+           same_text(a->certificate, b->certificate) && same_text(a->key, b->key) && same_text(a->key_password, b->key_password) &&
+           same_text(a->proxy, b->proxy) && same_list(a->guard_hosts, a->guard_host_count, b->guard_hosts, b->guard_host_count) &&
+           same_list(a->guard_ranges, a->guard_range_count, b->guard_ranges, b->guard_range_count);
 }
 
 static dx_status read_wire(dx_wire_settings *wire, dx_arena *arena, yyjson_val *tree) {
     yyjson_val *pool = yyjson_obj_get(tree, "pool"), *guard = yyjson_obj_get(tree, "guard"), *own = part(tree, "client_certificate");
     dx_slice version = dx_json_member_slice(tree, "http_version");
-    *wire = (dx_wire_settings){.serial = next_serial(),
+    *wire = (dx_wire_settings){.serial = dx_wire_serial(),
                                .connect_timeout = seconds(tree, "connect_timeout"),
                                .idle_timeout = seconds(tree, "idle_timeout"),
                                .max_idle = seconds(pool, "max_idle"),
@@ -182,12 +204,31 @@ static void read_retry(dx_retry_settings *retry, yyjson_val *tree) {
     yyjson_arr_foreach(yyjson_obj_get(from, "on_status"), at, count, item) dx_retry_add_status(&retry->conf, (int)yyjson_get_uint(item));
 }
 
+static void remove_header(dx_fields *fields, dx_slice name) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (!dx_slice_equal_nocase(fields->items[i].name, name)) fields->items[kept++] = fields->items[i];
+    fields->count = kept;
+}
+
+bool dx_field_frames(dx_slice name) {
+    dx_field_id id = dx_field_lookup(name);
+    return id == DX_FIELD_CONTENT_LENGTH || id == DX_FIELD_TRANSFER_ENCODING || id == DX_FIELD_CONNECTION || id == DX_FIELD_UPGRADE;
+}
+
 static dx_status read_headers(dx_settings *s, dx_arena *arena, dx_slice at, dx_diags *diags) {
     size_t index, count;
     yyjson_val *key, *value;
     dx_status result = DX_OK;
     yyjson_obj_foreach(yyjson_obj_get(s->tree, "default_headers"), index, count, key, value) {
+        remove_header(&s->headers, dx_json_slice(key)); // a farther layer's, which may write the name in another case
         if (yyjson_is_null(value)) continue;
+        if (dx_field_frames(dx_json_slice(key))) {
+            (void)dx_diags_add(diags, DX_INVALID, dx_json_pointer_join(arena, at, DX_SLICE("default_headers")),
+                               "%s is set by the library alone", yyjson_get_str(key));
+            result = DX_INVALID;
+            continue;
+        }
         dx_status status = dx_fields_add(&s->headers, arena, dx_json_slice(key), dx_json_slice(value));
         if (status == DX_NO_MEMORY) return status;
         if (status == DX_OK) continue;
@@ -225,6 +266,11 @@ static dx_status read_tree(dx_settings *s, dx_arena *arena, dx_slice at, dx_diag
     s->middleware = part(tree, "middleware");
     read_retry(&s->retry, tree);
     dx_status status = read_wire(&s->wire, arena, tree);
+    if (s->wire.guard && s->wire.proxy && *s->wire.proxy) {
+        (void)dx_diags_add(diags, DX_INVALID, dx_json_pointer_join(arena, at, DX_SLICE("proxy")),
+                           "a proxy resolves names itself, so that the guard could judge no address: only one of the two can be");
+        return DX_INVALID;
+    }
     return status == DX_OK ? read_headers(s, arena, at, diags) : status;
 }
 
@@ -247,7 +293,9 @@ dx_status dx_settings_make(const dx_settings **out, const dx_settings_maker *mak
     made->own_limit = yyjson_is_obj(yyjson_obj_get(above, "rate_limit"));
     if (!made->tree) return DX_NO_MEMORY;
     *out = made;
-    return read_tree(made, arena, at, diags);
+    dx_status status = read_tree(made, arena, at, diags);
+    if (below && same_wire(&made->wire, &below->wire)) made->wire.serial = below->wire.serial;
+    return status;
 }
 
 dx_status dx_settings_maker_create(dx_settings_maker **out, dx_arena *arena) {

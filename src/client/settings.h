@@ -23,6 +23,8 @@ typedef struct dx_wire_settings {
     dx_nanos queue_timeout; // 0: none
 } dx_wire_settings;
 
+uint64_t dx_wire_serial(void); // a number that no settings have yet; any thread
+
 typedef struct dx_retry_settings {
     dx_retry_conf conf;
     dx_slice key_header; // of the Idempotency-Key to make; empty: none
@@ -69,6 +71,8 @@ void dx_settings_maker_scratch(dx_settings_maker *maker, dx_arena *scratch);
 // another than the maker's. What a schema can't say goes to `diags` with pointers below `at`: DX_INVALID.
 dx_status dx_settings_make(const dx_settings **out, const dx_settings_maker *maker, dx_arena *arena, const dx_settings *below,
                            yyjson_val *above, dx_slice at, dx_diags *diags) DX_MUST_USE;
+// Whether a field says where a message ends or what becomes of its connection: not to be set by hand.
+bool dx_field_frames(dx_slice name);
 // Whether a member of an API or endpoint is one of the layered settings.
 bool dx_settings_has(const dx_settings_maker *maker, dx_slice name);
 

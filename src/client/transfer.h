@@ -38,6 +38,8 @@ struct dx_transfer {
     struct dx_origin *origin;
     dx_transfer *queue_next, *queue_before;
     dx_nanos queued;
+    dx_timer patience; // how long it may wait there
+    struct dx_admission *admission;
 };
 
 // One object of it for each loop; all calls on that loop's thread.

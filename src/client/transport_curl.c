@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 
-enum { HANDLES_CAP = 256, UPLOAD_ROOM = 64 << 10 };
+enum { HANDLES_CAP = 256, UPLOAD_ROOM = 64 << 10, PIECES_ROOM = 1 << 20, ROUNDS_CAP = 4 };
 
 // --- the ready list --------------------------------------------------------------------------------------------------------------
 
@@ -38,15 +38,18 @@ static void unnote(curl_transfer *t) {
 static size_t on_header(char *data, size_t one, size_t size, void *ctx) {
     (void)one;
     curl_transfer *t = ctx;
-    return dx_curl_take_header(t, dx_slice_of(data, size)) ? size : 0;
+    if (!dx_curl_take_header(t, dx_slice_of(data, size))) return 0;
+    if (t->head_whole && t->transfer->stream && !t->headed) note(t); // before any of the body
+    return size;
 }
 
 static size_t on_body(char *data, size_t one, size_t size, void *ctx) {
     (void)one;
     curl_transfer *t = ctx;
+    if (!t->head_whole) return 0; // 101: what comes is no body
     if (t->transfer->stream) {
         note(t);
-        if (!t->flowing) {
+        if (!t->flowing || t->pieces.size >= PIECES_ROOM) { // little may become much when it is decoded
             t->paused = true;
             return CURL_WRITEFUNC_PAUSE;
         }
@@ -86,17 +89,38 @@ static int on_seek(void *ctx, curl_off_t offset, int origin) {
     return CURL_SEEKFUNC_OK;
 }
 
+// A socket that can't be watched ends its transfer. To say so by -1 would end the multi handle, for ever (7.68 on).
+static int give_up_socket(CURL *easy) {
+    curl_transfer *t = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    if (!t) return 0;
+    t->body.status = DX_NO_MEMORY;
+    t->code = CURLE_OUT_OF_MEMORY;
+    t->ended = true;
+    note(t);
+    return 0;
+}
+
+// Sockets that never carried a request (they did not connect, or are a resolver's) libcurl closes by itself, without a word.
+static bool was_used(CURL *easy) {
+    curl_transfer *t = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    return t && t->sent;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known) {
-    (void)easy;
     dx_curl *curl = ctx;
     dx_descriptor *descriptor = known;
     if (what == CURL_POLL_REMOVE) { // it rests, or will be closed: on_close
-        if (descriptor) dx_descriptor_want(descriptor, 0);
+        if (descriptor && !was_used(easy))
+            dx_curl_forget_descriptor(curl, fd);
+        else if (descriptor)
+            dx_descriptor_want(descriptor, 0);
         return 0;
     }
     if (!descriptor) {
         descriptor = dx_curl_descriptor(curl, fd);
-        if (!descriptor) return -1;
+        if (!descriptor) return give_up_socket(easy);
         (void)curl_multi_assign(curl->multi, fd, descriptor);
     }
     unsigned events = (what & CURL_POLL_IN ? DX_READABLE : 0u) | (what & CURL_POLL_OUT ? DX_WRITABLE : 0u);
@@ -129,7 +153,7 @@ static void finish(curl_transfer *t, CURLcode code) {
     unnote(t);
     char *nul = t->body.size ? dx_buffer_reserve(&t->body, 1) : NULL;
     if (nul) *nul = '\0';
-    if (code != CURLE_OK || dx_buffer_status(&t->body) != DX_OK) {
+    if (code != CURLE_OK || !t->head_whole || dx_buffer_status(&t->body) != DX_OK) {
         dx_curl_fail(t, code);
     } else {
         transfer->x->response.body = dx_buffer_slice(&t->body);
@@ -163,7 +187,9 @@ static void fill_upload(curl_transfer *t) {
 // One that libcurl's callbacks have put into the list.
 static void look_at(curl_transfer *t) {
     unnote(t);
-    if (t->ended) {
+    bool shows_head = t->transfer->stream && !t->headed && t->head_whole && (!t->ended || t->code == CURLE_OK);
+    if (t->ended && !shows_head) {
+        if (!t->headed) return finish(t, t->code);
         if (t->transfer->stream && (!t->flowing || !flush_pieces(t))) {
             if (t->cancelled) dx_curl_give_back(t);
             return; // its last pieces wait for room; resume comes by here
@@ -175,13 +201,16 @@ static void look_at(curl_transfer *t) {
         fill_upload(t);
         (void)curl_easy_pause(t->easy, t->paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
     }
-    if (!t->transfer->stream) return;
-    if (!t->headed) {
+    if (!t->transfer->stream || (!t->headed && !shows_head)) return;
+    if (shows_head) {
         t->headed = true;
         return t->transfer->ops->head(t->transfer);
     }
-    (void)flush_pieces(t);
-    if (t->cancelled) dx_curl_give_back(t);
+    bool more = t->flowing && flush_pieces(t);
+    if (t->cancelled) return dx_curl_give_back(t);
+    if (!more || !t->paused) return;
+    t->paused = false; // there is room again
+    (void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
 }
 
 static void gather_ended(dx_curl *curl) {
@@ -197,9 +226,21 @@ static void gather_ended(dx_curl *curl) {
     }
 }
 
-// Whatever is in the list, and what that puts into it. What is told may send and cancel, also those in the list.
+// Handles that were added are set going together, in a turn of their own: `send` is called from anywhere.
+static void start_soon(dx_curl *curl, bool flushed) {
+    if (curl->settling || flushed) {
+        curl->due = true;
+    } else if (!curl->start_posted) {
+        curl->start_posted = true;
+        dx_loop_post(curl->loop, &curl->start);
+    }
+}
+
+// Whatever is in the list, and what that puts into it. What is told may send and cancel, also those in the list. A peer that always has
+// more to say must not keep the loop from all else: after some rounds the rest waits for the next turn.
 static void settle(dx_curl *curl) {
     if (curl->settling) return;
+    unsigned rounds = 0;
     curl->settling = true;
     for (;;) {
         gather_ended(curl);
@@ -208,7 +249,7 @@ static void settle(dx_curl *curl) {
             curl->inside = true; // for curl_easy_pause, which may call back
             look_at(t);
             curl->inside = false;
-        } else if (curl->due) {
+        } else if (curl->due && rounds++ < ROUNDS_CAP) {
             curl->due = false;
             int running;
             curl->inside = true;
@@ -219,6 +260,7 @@ static void settle(dx_curl *curl) {
         }
     }
     curl->settling = false;
+    if (curl->due) start_soon(curl, false);
 }
 
 static void drive(dx_curl *curl, curl_socket_t fd, int events) {
@@ -252,16 +294,6 @@ static void start(dx_task *task) {
     curl->start_posted = false;
     curl->due = true;
     settle(curl);
-}
-
-// Handles that were added are set going together, in a turn of their own: `send` is called from anywhere.
-static void start_soon(dx_curl *curl, bool flushed) {
-    if (curl->settling || flushed) {
-        curl->due = true;
-    } else if (!curl->start_posted) {
-        curl->start_posted = true;
-        dx_loop_post(curl->loop, &curl->start);
-    }
 }
 
 static void send_one(void *self, dx_transfer *transfer) {

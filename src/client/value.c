@@ -1,8 +1,6 @@
 #include "client/value.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
 dx_given dx_given_json(yyjson_val *value) {
     if (yyjson_is_bool(value)) return (dx_given){DX_GIVEN_BOOL, {.boolean = yyjson_get_bool(value)}};
@@ -77,17 +75,18 @@ static bool to_int(dx_given *value) {
     }
 }
 
+// As JSON writes numbers: what strtod takes depends on the program's locale.
 static bool to_float(dx_given *value) {
     if (value->kind == DX_GIVEN_FLOAT) return isfinite(value->as.f64);
     if (value->kind == DX_GIVEN_INT || value->kind == DX_GIVEN_UINT) return true;
-    char text[64], *end;
+    char text[64];
+    yyjson_val number;
     if (value->kind != DX_GIVEN_STR || value->as.text.size == 0 || value->as.text.size >= sizeof text) return false;
     memcpy(text, value->as.text.data, value->as.text.size);
     text[value->as.text.size] = '\0';
-    errno = 0;
-    double number = strtod(text, &end);
-    if (*end || errno || !isfinite(number) || text[0] == ' ') return false;
-    *value = (dx_given){DX_GIVEN_FLOAT, {.f64 = number}};
+    const char *end = yyjson_read_number(text, &number, YYJSON_READ_NOFLAG, NULL, NULL);
+    if (!end || *end || !isfinite(yyjson_get_num(&number))) return false;
+    *value = (dx_given){DX_GIVEN_FLOAT, {.f64 = yyjson_get_num(&number)}};
     return true;
 }
 

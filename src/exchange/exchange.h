@@ -191,6 +191,7 @@ struct dx_exchange {
     uint16_t attempt;               // how often it has been sent
     uint8_t cached;                 // what a cache had to do with the answer (dx_cache_state of duplex/client.h)
     bool streams;                   // its answer is handed on in pieces, and no filter sees the body
+    bool moved;                     // the answer is of another URL than was asked for: redirects were followed
     dx_nanos phase_since;           // monotonic
     dx_nanos spent[DX_PHASE_COUNT]; // in phases that are over
 };

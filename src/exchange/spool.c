@@ -16,12 +16,14 @@
 #define COPY_SIZE (256u << 10)
 #define NAME_SIZE 16 // hex digits of a temporary name
 
-typedef struct link_job {
+// What was asked for of a spool that is whole: a link, or a reading.
+typedef struct errand {
     char *path;
     unsigned mode;
+    char *to;
     void (*done)(void *ctx, dx_status status);
     void *ctx;
-} link_job;
+} errand;
 
 struct dx_spool {
     dx_work work;
@@ -33,12 +35,12 @@ struct dx_spool {
     int64_t offset; // written so far
     dx_status status;
     dx_status outcome; // the thread's
-    link_job link;
+    errand errand;
     int file;         // -1: none yet
     bool linkable;    // made by O_TMPFILE
     bool spilled;     // bytes go to the file
     bool busy;        // a piece of work is under way
-    bool linking;     // it is the link
+    bool on_errand;   // it is that
     bool is_orphaned; // destroyed, but for the thread
     char folder[];    // options.folder: the thread may need it when whose it was has gone
 };
@@ -61,7 +63,7 @@ static void dispose(dx_spool *spool) {
     if (spool->file >= 0) (void)close(spool->file);
     dx_buffer_deinit(&spool->gathered);
     dx_buffer_deinit(&spool->writing);
-    dx_memory_free(spool->link.path);
+    dx_memory_free(spool->errand.path);
     dx_memory_free(spool);
 }
 
@@ -157,7 +159,7 @@ static bool copy_content(const dx_spool *spool, int to) {
 // Links the unnamed file itself; false where that cannot be (another file system, no /proc).
 static bool link_itself(const dx_spool *spool, char **name, const char *folder, size_t folder_size) {
     char self[32];
-    if (!spool->linkable || fchmod(spool->file, spool->link.mode) != 0 || fsync(spool->file) != 0) return false;
+    if (!spool->linkable || fchmod(spool->file, spool->errand.mode) != 0 || fsync(spool->file) != 0) return false;
     *name = temporary_name(folder, folder_size);
     snprintf(self, sizeof self, "/proc/self/fd/%d", spool->file);
     if (*name && linkat(AT_FDCWD, self, AT_FDCWD, *name, AT_SYMLINK_FOLLOW) == 0) return true;
@@ -169,7 +171,7 @@ static bool link_itself(const dx_spool *spool, char **name, const char *folder, 
 static bool link_copy(const dx_spool *spool, char **name, const char *folder, size_t folder_size) {
     int to = open_named(name, folder, folder_size, 0600);
     if (to < 0) return false;
-    bool done = copy_content(spool, to) && fchmod(to, spool->link.mode) == 0 && fsync(to) == 0;
+    bool done = copy_content(spool, to) && fchmod(to, spool->errand.mode) == 0 && fsync(to) == 0;
     int why = errno;
     (void)close(to);
     if (done) return true;
@@ -193,7 +195,7 @@ static bool sync_folder(const char *folder, size_t size) {
 
 static void make_link(dx_work *work) {
     dx_spool *spool = DX_CONTAINER_OF(work, dx_spool, work);
-    const char *path = spool->link.path, *slash = strrchr(path, '/');
+    const char *path = spool->errand.path, *slash = strrchr(path, '/');
     dx_slice folder = !slash ? DX_SLICE(".") : slash == path ? DX_SLICE("/") : dx_slice_of(path, (size_t)(slash - path));
     char *name = NULL;
     bool done = link_itself(spool, &name, folder.data, folder.size) || link_copy(spool, &name, folder.data, folder.size);
@@ -218,9 +220,9 @@ static void worked(dx_work *work) {
         dispose(spool);
         return;
     }
-    if (spool->linking) {
-        spool->linking = false;
-        spool->link.done(spool->link.ctx, spool->outcome);
+    if (spool->on_errand) {
+        spool->on_errand = false;
+        spool->errand.done(spool->errand.ctx, spool->outcome);
         return;
     }
     spool->offset += (int64_t)spool->writing.size;
@@ -291,8 +293,33 @@ dx_status dx_spool_link(dx_spool *spool, const char *path, unsigned mode, void (
     char *copy = dx_memory_alloc(size);
     if (!copy) return DX_NO_MEMORY;
     memcpy(copy, path, size);
-    dx_memory_free(spool->link.path);
-    spool->link = (link_job){copy, mode, done, ctx};
-    spool->linking = submit(spool, make_link);
-    return spool->linking ? DX_OK : DX_OVERLOADED;
+    dx_memory_free(spool->errand.path);
+    spool->errand = (errand){.path = copy, .mode = mode, .done = done, .ctx = ctx};
+    spool->on_errand = submit(spool, make_link);
+    return spool->on_errand ? DX_OK : DX_OVERLOADED;
+}
+
+// --- reading it back ---------------------------------------------------------------------------------------------------------------
+
+static void read_back(dx_work *work) {
+    dx_spool *spool = DX_CONTAINER_OF(work, dx_spool, work);
+    uint64_t at = spool->file < 0 ? spool->size : 0;
+    if (spool->file < 0 && at) memcpy(spool->errand.to, spool->gathered.data, at);
+    while (at < spool->size) {
+        ssize_t got = pread(spool->file, spool->errand.to + at, spool->size - at, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        at += (uint64_t)got;
+    }
+    spool->outcome = at == spool->size ? DX_OK : DX_STORE_UNAVAILABLE;
+}
+
+dx_status dx_spool_read(dx_spool *spool, char *to, void (*done)(void *ctx, dx_status status), void *ctx) {
+    if (spool->status != DX_OK) return spool->status;
+    if (spool->busy) return DX_IN_FLIGHT;
+    spool->errand.to = to;
+    spool->errand.done = done;
+    spool->errand.ctx = ctx;
+    spool->on_errand = submit(spool, read_back);
+    return spool->on_errand ? DX_OK : DX_OVERLOADED;
 }

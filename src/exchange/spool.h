@@ -35,6 +35,9 @@ uint64_t dx_spool_size(const dx_spool *spool);
 int dx_spool_file(const dx_spool *spool);       // the descriptor, the spool's; -1: all of it is in memory
 dx_slice dx_spool_bytes(const dx_spool *spool); // then that; lives as long as the spool
 int dx_spool_take_file(dx_spool *spool);        // the descriptor becomes the caller's; -1: none. Nothing is written any more
+// Reads all of it into `to` (dx_spool_size bytes), off the loop. `done` comes later, with DX_OK, or DX_STORE_UNAVAILABLE when the disk
+// fails; it may destroy the spool. Until then `to` and the spool must live. What this returns is why it never began.
+dx_status dx_spool_read(dx_spool *spool, char *to, void (*done)(void *ctx, dx_status status), void *ctx) DX_MUST_USE;
 // Gives the content the name `path` (copied), atomically and durably: whoever opens `path` sees the old file or the whole new one, also
 // after a power cut. Without a copy where spool.folder and path are on one file system. `done` comes later, with DX_STORE_FULL,
 // DX_STORE_UNAVAILABLE, DX_NOT_FOUND (no such folder) or DX_OK. What this returns is why it never began.

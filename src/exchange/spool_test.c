@@ -210,6 +210,41 @@ static void link_it(fixture *f, const char *path, unsigned mode) {
     assert_int_equal(f->linked, 1);
 }
 
+static void what_was_spooled_can_be_read_back(void **state) {
+    static char content[100000], read[sizeof content];
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof content; i++) content[i] = (char)('a' + i % 23);
+    for (uint64_t memory = 0; memory <= sizeof content; memory += sizeof content) { // in a file; in memory
+        start(f, memory, sizeof content);
+        assert_int_equal(dx_spool_write(f->spool, dx_slice_of(content, 40000)), DX_OK);
+        if (memory == 0) assert_int_equal(dx_spool_read(f->spool, read, on_linked, f), DX_IN_FLIGHT);
+        settle(f);
+        assert_int_equal(dx_spool_write(f->spool, dx_slice_of(content + 40000, 60000)), DX_OK);
+        settle(f);
+        f->linked = 0;
+        memset(read, 0, sizeof read);
+        assert_int_equal(dx_spool_read(f->spool, read, on_linked, f), DX_OK);
+        settle(f);
+        assert_int_equal(f->linked, 1);
+        assert_int_equal(f->link_status, DX_OK);
+        assert_memory_equal(read, content, sizeof content);
+        dx_spool_destroy(f->spool);
+        f->spool = NULL;
+    }
+}
+
+static void a_file_that_lost_its_end_is_not_read_as_whole(void **state) {
+    static char content[1000];
+    fixture *f = *state;
+    start(f, 0, sizeof content);
+    assert_int_equal(dx_spool_write(f->spool, dx_slice_of(content, sizeof content)), DX_OK);
+    settle(f);
+    assert_int_equal(ftruncate(dx_spool_file(f->spool), 999), 0);
+    assert_int_equal(dx_spool_read(f->spool, content, on_linked, f), DX_OK);
+    settle(f);
+    assert_int_equal(f->link_status, DX_STORE_UNAVAILABLE);
+}
+
 static void a_link_gives_the_file_its_name(void **state) {
     fixture *f = *state;
     start(f, 100, 100000);
@@ -309,6 +344,8 @@ int main(void) {
         TEST(a_folder_that_is_not_there_is_the_servers_trouble),
         TEST(a_spool_may_be_destroyed_during_a_write),
         TEST(the_folders_name_is_copied),
+        TEST(what_was_spooled_can_be_read_back),
+        TEST(a_file_that_lost_its_end_is_not_read_as_whole),
         TEST(a_link_gives_the_file_its_name),
         TEST(a_link_replaces_what_had_the_name),
         TEST(a_link_on_another_file_system_copies),

@@ -21,6 +21,14 @@ dx_status dx_loop_create_on(dx_loop **out, uv_loop_t *uv) {
     return DX_OK;
 }
 
+void dx_loop_keep_alive(dx_loop *loop, bool on) {
+    if (!loop->borrowed) return;
+    if (on)
+        uv_ref((uv_handle_t *)&loop->wake);
+    else
+        uv_unref((uv_handle_t *)&loop->wake);
+}
+
 void dx_loop_leave(dx_loop *loop, void (*closed)(void *ctx), void *ctx) {
     bool borrowed = loop && loop->borrowed;
     if (borrowed) {

@@ -11,6 +11,8 @@
 // dx_loop_post. They do not hold it but while a descriptor is wanted, an alarm runs or work is done; SIGPIPE is theirs to ignore or block.
 // dx_loop_run and what stands below does not work on it. DX_NO_MEMORY, also for want of descriptors.
 dx_status dx_loop_create_on(dx_loop **out, struct uv_loop_s *uv) DX_MUST_USE;
+// Has a borrowed loop run on although nothing of ours is active (a task was posted), or no longer. On its thread.
+void dx_loop_keep_alive(dx_loop *loop, bool on);
 // Closes our handles; `closed`, if not NULL, is called from their loop when all are gone, and their loop may be closed from then on. `loop`
 // is not to be used any more from now on. On one of our own: as dx_loop_destroy, and `closed` is called at once. Takes NULL.
 void dx_loop_leave(dx_loop *loop, void (*closed)(void *ctx), void *ctx);
@@ -27,10 +29,16 @@ dx_nanos dx_loop_backend_timeout(dx_loop *loop); // -1: none
 // One turn without waiting. Every descriptor is registered behind it. SIGPIPE is blocked on this thread meanwhile.
 void dx_loop_turn(dx_loop *loop);
 
+// Runs what was posted so far, and nothing else: before a loop is destroyed on which tasks may wait. On its thread, outside of a turn.
+void dx_loop_drain(dx_loop *loop);
+
 // One turn that waits until something happens, but no longer than `at_most` (-1: as long as it takes). SIGPIPE as above.
 void dx_loop_wait(dx_loop *loop, dx_nanos at_most);
 // Turns until `*done`, which a callback on this thread sets, but no longer than `at_most`: for an answer that a thread must have. What
 // else there is to do at the end of the last turn is left for the next. Returns `*done`.
 bool dx_loop_wait_for(dx_loop *loop, const bool *done, dx_nanos at_most);
+// Runs what is posted and deferred, and what that posts and defers, a few rounds deep; looks at no descriptor and no timer. For a loop that
+// is laid aside, or about to go. Any kind of loop, between turns, on its thread.
+void dx_loop_settle(dx_loop *loop);
 
 #endif

@@ -6,6 +6,7 @@
 #include "loop/loop_internal.h"
 
 #include "base/memory.h"
+#include "loop/embed.h"
 
 static void run_tasks(dx_loop *loop) {
     dx_task *task = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
@@ -24,12 +25,25 @@ static void run_tasks(dx_loop *loop) {
     }
 }
 
+void dx_loop_drain(dx_loop *loop) {
+    run_tasks(loop);
+}
+
 static void run_deferred(dx_loop *loop) {
     for (unsigned i = 0; i < DX_DEFERRED_CAP && loop->deferred; i++) {
         dx_deferred *first = loop->deferred;
         loop->stirred = true;
         dx_loop_undefer(loop, first);
         first->run(first);
+    }
+}
+
+void dx_loop_settle(dx_loop *loop) {
+    enum { ROUNDS = 16 };
+    for (int i = 0; i < ROUNDS && dx_loop_has_left(loop); i++) {
+        run_tasks(loop);
+        run_deferred(loop);
+        if (loop->stale) dx_descriptors_tell(loop);
     }
 }
 

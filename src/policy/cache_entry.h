@@ -21,6 +21,7 @@
 // Read all, change nothing. Everything lies in the block; behind names, values and body is a NUL that does not count.
 typedef struct dx_cache_entry {
     _Atomic uint32_t holders;
+    _Atomic uint64_t known; // what a reader has found out of the body and need not find out again, as a number of its own; 0: nothing
     int status;
     size_t size; // of the block
     dx_freshness freshness;

@@ -4,7 +4,6 @@
 #ifndef DX_POLICY_CACHE_FILTER_H
 #define DX_POLICY_CACHE_FILTER_H
 
-#include "base/histogram.h"
 #include "exchange/chain.h"
 #include "policy/cache.h"
 #include "policy/flight.h"
@@ -22,8 +21,17 @@ typedef struct dx_cache_conf {
     // next request asks the server.
     void (*revalidate)(void *ctx, dx_exchange *x);
     void *ctx;
+    // Told of every look-up that has ended: the cache that was asked, its call, `took` what it took from the first to the last, 0 when that
+    // was not measured (it ended at once, and few of those are). NULL: nobody.
+    void (*looked_up)(void *ctx, const dx_cache *cache, const dx_cache_call *found, dx_nanos took);
+    // Told how an answer came about (dx_cache_state), for everything that might have come from the cache.
+    void (*answered)(void *ctx, uint8_t state);
+    void *watcher; // the `ctx` of these two
 } dx_cache_conf;
 
 extern const dx_filter_ops dx_cache_filter; // conf: dx_cache_conf
+
+// The stored entry that x was answered with, as long as x lives; NULL: it was not answered with one, or no such filter was passed.
+dx_cache_entry *dx_cache_filter_entry(const dx_exchange *x);
 
 #endif

@@ -18,9 +18,19 @@ static char *put(char *to, dx_slice from) {
     return to + from.size;
 }
 
-// Two hashes mixed, so that a URL is found whatever space it has without copying both together.
+// Hashes of parts mixed, so that each part is gone over once.
+static uint64_t mix(uint64_t of_url, dx_slice before) {
+    return of_url ^ (dx_hash(before) * 0x9e3779b97f4a7c15u);
+}
+
+// Two hashes of one URL must share no bits that tables go by: one picks the shard, the other the place in it.
+static uint64_t stir(uint64_t hash) {
+    hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93u;
+    return hash ^ (hash >> 32);
+}
+
 uint64_t dx_cache_url_hash(dx_slice space, dx_slice normalised_url) {
-    return dx_hash(normalised_url) ^ (dx_hash(space) * 0x9e3779b97f4a7c15u);
+    return mix(dx_hash(normalised_url), space);
 }
 
 dx_status dx_cache_key_make(dx_cache_key *out, dx_arena *arena, const dx_cache_key_parts *parts) {
@@ -38,8 +48,9 @@ dx_status dx_cache_key_make(dx_cache_key *out, dx_arena *arena, const dx_cache_k
     *out = (dx_cache_key){.text = dx_slice_of(text, size),
                           .space = dx_slice_of(text, parts->space.size),
                           .url = dx_slice_of(text + size - url.size, url.size)};
-    out->hash = dx_hash(out->text);
-    out->url_hash = dx_cache_url_hash(out->space, out->url);
+    uint64_t of_url = dx_hash(out->url);
+    out->hash = stir(mix(of_url, dx_slice_of(text, size - url.size)));
+    out->url_hash = mix(of_url, out->space);
     return DX_OK;
 }
 
@@ -75,10 +86,10 @@ dx_slice dx_cache_credential_of_call(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slic
                                      DX_SLICE_INIT("x-api-key")};
     uint8_t parts[3 * DX_SHA256_SIZE], digest[DX_SHA256_SIZE];
     bool mixed = false;
-    dx_sha256(digest, identity);
     for (uint32_t i = 0; i < request->count; i++) {
         const dx_field *field = &request->items[i];
         if (!is_one_of(field->name, USUAL, DX_COUNT_OF(USUAL)) && !is_one_of(field->name, names, count)) continue;
+        if (!mixed) dx_sha256(digest, identity);
         memcpy(parts, digest, sizeof digest);
         dx_sha256(parts + DX_SHA256_SIZE, field->name);
         dx_sha256(parts + 2 * DX_SHA256_SIZE, field->value);
@@ -89,8 +100,9 @@ dx_slice dx_cache_credential_of_call(char out[DX_CACHE_CREDENTIAL_SIZE], dx_slic
         (void)put(out, identity);
         return dx_slice_of(out, identity.size);
     }
+    if (!mixed) dx_sha256(digest, identity);
     dx_hex_encode(out, digest, DX_CACHE_CREDENTIAL_SIZE / 2);
-    dx_secret_wipe(parts, sizeof parts);
+    if (mixed) dx_secret_wipe(parts, sizeof parts);
     return dx_slice_of(out, DX_CACHE_CREDENTIAL_SIZE);
 }
 

@@ -182,15 +182,26 @@ static bool is_host_byte(char byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '.' || byte == '-';
 }
 
+// Behind a host: nothing, or a port as it is written in the one form, and not the scheme's own.
+static bool skip_port(dx_slice url, size_t *at, const char *own) {
+    enum { DIGITS = 5 };
+    size_t from = *at + 1, end = from;
+    if (*at == url.size || url.data[*at] != ':') return true;
+    while (end < url.size && end - from < DIGITS && url.data[end] >= '0' && url.data[end] <= '9') end++;
+    *at = end;
+    return end > from && url.data[from] != '0' && !dx_slice_equal(dx_slice_of(url.data + from, end - from), dx_slice_str(own));
+}
+
 static bool is_normal(dx_slice url) {
     size_t at = dx_slice_starts(url, DX_SLICE("https://")) ? 8 : dx_slice_starts(url, DX_SLICE("http://")) ? 7 : 0, host = at;
     if (!at || url.size > DX_CACHE_URL_CAP) return false;
     while (at < url.size && is_host_byte(url.data[at])) at++;
-    if (at == host || at == url.size || url.data[at] != '/') return false;
-    bool odd = false;
-    for (char before = 0; at < url.size; before = url.data[at++]) {
-        unsigned char byte = (unsigned char)url.data[at];
-        odd |= byte <= ' ' || byte == 0x7f || byte == '%' || byte == '#' || (byte == '.' && before == '/');
+    if (at == host || !skip_port(url, &at, host == 8 ? "443" : "80") || at == url.size || url.data[at] != '/') return false;
+    const unsigned char *bytes = (const unsigned char *)url.data;
+    unsigned char odd = 0; // gathered without a branch, many bytes at once; the one before the path is no "/"
+    for (; at < url.size; at++) {
+        unsigned char byte = bytes[at];
+        odd |= (byte <= ' ') | (byte == 0x7f) | (byte == '%') | (byte == '#') | ((byte == '.') & (bytes[at - 1] == '/'));
     }
     return !odd;
 }

@@ -74,13 +74,26 @@ static void follow(shard *s, dx_flight_waiter *leader, dx_flight_waiter *waiter)
     s->followers++;
 }
 
+static dx_flight_waiter *leader_of(shard *s, dx_slice key, uint64_t hash) {
+    dx_flight_waiter *leader = *chain_of(s, hash);
+    while (leader && !(leader->hash == hash && dx_slice_equal(leader->key, key))) leader = leader->next;
+    return leader;
+}
+
+bool dx_flight_busy(dx_flight *flight, dx_slice key, uint64_t hash) {
+    shard *s = shard_of(flight, hash);
+    pthread_mutex_lock(&s->lock);
+    bool busy = leader_of(s, key, hash) != NULL;
+    pthread_mutex_unlock(&s->lock);
+    return busy;
+}
+
 bool dx_flight_join(dx_flight *flight, dx_flight_waiter *waiter) {
     shard *s = shard_of(flight, waiter->hash);
     waiter->news = DX_FLIGHT_NONE;
     waiter->entry = NULL;
     pthread_mutex_lock(&s->lock);
-    dx_flight_waiter *leader = *chain_of(s, waiter->hash);
-    while (leader && !(leader->hash == waiter->hash && dx_slice_equal(leader->key, waiter->key))) leader = leader->next;
+    dx_flight_waiter *leader = leader_of(s, waiter->key, waiter->hash);
     if (leader) {
         follow(s, leader, waiter);
     } else {

@@ -54,6 +54,9 @@ bool dx_flight_land(dx_flight *flight, dx_flight_waiter *waiter, dx_cache_entry 
 // released.
 bool dx_flight_leave(dx_flight *flight, dx_flight_waiter *waiter);
 
+// Whether somebody fetches that key now; a moment later it may be otherwise.
+bool dx_flight_busy(dx_flight *flight, dx_slice key, uint64_t hash);
+
 // Something was invalidated: to be called *before* the cache is told. Fetches of that hash (of all keys, when it is NULL) that are on their
 // way will not stay in the cache, and nobody joins them any more.
 void dx_flight_spoil(dx_flight *flight, const uint64_t *hash);

@@ -209,6 +209,11 @@ void dx_limit_reset(dx_limit *limit, dx_nanos now) {
     dx_limit_changed(limit, now);
 }
 
+dx_status dx_limit_check(uint32_t max_requests, dx_nanos window, uint32_t burst) {
+    dx_ticks interval, tolerance;
+    return price_of(max_requests, window, burst ? burst : max_requests, &interval, &tolerance) ? DX_OK : DX_INVALID;
+}
+
 dx_status dx_limit_update(dx_limit *limit, uint32_t max_requests, dx_nanos window, uint32_t burst, dx_nanos now) {
     dx_ticks interval, tolerance, at = dx_limit_ticks(now);
     if (burst == 0) burst = max_requests;

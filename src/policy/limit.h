@@ -53,7 +53,7 @@ void dx_limit_refund(dx_limit *limit, uint32_t n, dx_nanos now);
 // Whole tokens that a try would get now; 0 while somebody waits or while it is paused.
 uint32_t dx_limit_available(dx_limit *limit, dx_nanos now);
 
-// One who waits: the caller's memory, zeroed but for the first two, and untouched from dx_limit_enter until it was granted or left.
+// One who waits: the caller's memory, zeroed but for the first three, and untouched from dx_limit_enter until it was granted or left.
 typedef struct dx_limit_waiter dx_limit_waiter;
 struct dx_limit_waiter {
     // Called once, by dx_limit_grant or a call that changes the limit, on that thread, outside of any lock; it may call the limit, and the
@@ -61,6 +61,9 @@ struct dx_limit_waiter {
     // a late timer). DX_INVALID: the bucket has become too small for it.
     void (*granted)(dx_limit_waiter *waiter, dx_status status);
     void *ctx;
+    // Its time has come nearer than it was told, and it is first (another rate, a reset, somebody who left): whoever keeps its time asks
+    // dx_limit_due again. Under the limit's lock, on any thread: post to a loop and return. NULL: nobody need know.
+    void (*nudge)(dx_limit_waiter *waiter);
     // the limit's
     dx_limit_waiter *next, *previous;
     struct dx_limit_sleeper *sleeper;
@@ -102,6 +105,9 @@ void dx_limit_pause_until(dx_limit *limit, dx_nanos until, dx_nanos now);
 // faster than configured. From `reset_at` on all is as configured. Each call replaces what was said before; one with `reset_at` past says
 // nothing.
 void dx_limit_observe(dx_limit *limit, uint64_t allowed, uint64_t remaining, dx_nanos reset_at, dx_nanos now);
+
+// Whether a limit can be so: DX_OK or DX_INVALID.
+dx_status dx_limit_check(uint32_t max_requests, dx_nanos window, uint32_t burst) DX_MUST_USE;
 
 typedef struct dx_limit_stats {
     uint64_t granted, denied; // requests for tokens, not tokens

@@ -74,7 +74,14 @@ static dx_nanos due_of_first(dx_limit *limit) {
 
 static void wake_first(dx_limit *limit) {
     dx_limit_waiter *first = limit->first;
-    if (first && first->sleeper && due_of_first(limit) < first->told) (void)pthread_cond_signal(&first->sleeper->wake);
+    dx_nanos due = due_of_first(limit);
+    if (!first || due >= first->told) return;
+    if (first->sleeper) {
+        (void)pthread_cond_signal(&first->sleeper->wake);
+    } else if (first->nudge) {
+        first->told = due;
+        first->nudge(first);
+    }
 }
 
 bool dx_limit_leave(dx_limit *limit, dx_limit_waiter *waiter) {

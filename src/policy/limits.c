@@ -26,6 +26,8 @@ typedef struct shard {
     size_t mask, count, cap;
     entry *newest, *oldest;
     uint64_t made, evicted, forgotten;
+    uint32_t max_requests, burst; // of those to come; 0: as they are asked for
+    dx_nanos window;
 } shard;
 
 struct dx_limits {
@@ -123,7 +125,13 @@ static entry *find(const shard *at, dx_slice key, uint64_t hash) {
 static dx_status make(entry **out, shard *at, dx_slice key, uint64_t hash, const dx_limit_options *options) {
     entry *item = dx_memory_alloc(sizeof *item + key.size);
     if (!item) return DX_NO_MEMORY;
-    dx_status status = dx_limit_create(&item->limit, options);
+    dx_limit_options own = *options;
+    if (at->max_requests) {
+        own.max_requests = at->max_requests;
+        own.window = at->window;
+        own.burst = at->burst;
+    }
+    dx_status status = dx_limit_create(&item->limit, &own);
     if (status != DX_OK) {
         dx_memory_free(item);
         return status;
@@ -179,4 +187,18 @@ void dx_limits_each(dx_limits *limits, void (*visit)(dx_slice key, dx_limit *lim
         for (entry *item = at->newest; item; item = item->older) visit(dx_slice_of(item->key, item->key_size), item->limit, ctx);
         (void)pthread_mutex_unlock(&at->lock);
     }
+}
+
+dx_status dx_limits_update(dx_limits *limits, uint32_t max_requests, dx_nanos window, uint32_t burst, dx_nanos now) {
+    if (dx_limit_check(max_requests, window, burst) != DX_OK) return DX_INVALID;
+    for (size_t i = 0; i < limits->shard_count; i++) {
+        shard *at = &limits->shards[i];
+        (void)pthread_mutex_lock(&at->lock);
+        at->max_requests = max_requests;
+        at->window = window;
+        at->burst = burst;
+        for (entry *item = at->newest; item; item = item->older) (void)!dx_limit_update(item->limit, max_requests, window, burst, now);
+        (void)pthread_mutex_unlock(&at->lock);
+    }
+    return DX_OK;
 }

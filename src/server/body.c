@@ -1,9 +1,9 @@
 // The request's body. The body filter stands right before the handler: only when every other filter has let the request pass is the client
 // asked for its body (100 Continue) and is an oversized one refused. Until then at most a window of it is held, as it came.
 //
-// From there it flows, through the decoder if there is one, to the whole body's buffer, to a spool, or to the handler's reader. Whoever
-// takes it may have enough: then what comes is held undecoded, its credit is held back, and so the peer is held. Decoding goes in small
-// steps, so that a body that unpacks to much cannot outrun that.
+// From there it flows, through the decoder if there is one, to the whole body's buffer, to a spool (the operation's; or the server's, where
+// it is parked: park.c), or to the handler's reader. Whoever takes it may have enough: then what comes is held undecoded, its credit is
+// held back, and so the peer is held. Decoding goes in small steps, so that a body that unpacks to much cannot outrun that.
 #include "server/call.h"
 
 #define BODY_FIRST  (64u << 10) // taken for a body at once, whatever Content-Length promises
@@ -44,7 +44,7 @@ static dx_verdict judge(dx_call *c) {
     return DX_NEXT;
 }
 
-static void resume_with_body(dx_call *c) {
+void dx_intake_resume(dx_call *c) {
     if (!c->intake.wanted) return;
     c->intake.wanted = false;
     dx_exchange_resume(&c->x, c->x.aborted ? DX_NEXT : judge(c));
@@ -61,7 +61,10 @@ static void conclude(dx_call *c) {
     }
     in->over = true;
     if (!is_streamed(c)) {
-        resume_with_body(c);
+        if (in->parked && in->status == DX_OK && in->wanted)
+            dx_park_fetch(c);
+        else
+            dx_intake_resume(c);
         return;
     }
     if (in->status != DX_OK) c->x.response.close = true;
@@ -79,6 +82,10 @@ static dx_status deliver(void *ctx, dx_slice piece) {
         if (in->decoder) in->given += piece.size;
         dx_exchange_piece(&c->x, piece);
         return DX_OK;
+    }
+    if (in->size > in->park && !in->parked) {
+        dx_status status = dx_park_begin(c);
+        if (status != DX_OK) return status;
     }
     if (in->spool) return dx_spool_write(in->spool, piece);
     dx_buffer_add(&in->whole, piece);
@@ -152,8 +159,8 @@ void dx_intake_end(dx_call *c) {
 void dx_intake_abort(dx_call *c, dx_status why) {
     if (is_streamed(c))
         dx_exchange_ended(&c->x, why);
-    else
-        resume_with_body(c);
+    else if (!c->intake.fetching) // else a thread writes to the arena, and what comes of that resumes
+        dx_intake_resume(c);
 }
 
 void dx_intake_read(dx_call *c) {
@@ -182,7 +189,7 @@ void dx_intake_consume(dx_call *c, size_t bytes) {
 
 // --- the filter ------------------------------------------------------------------------------------------------------------------
 
-static void on_spooled(void *ctx) {
+void dx_intake_spooled(void *ctx) {
     dx_call *c = ctx;
     if (c->intake.status == DX_OK) c->intake.status = dx_spool_status(c->intake.spool);
     pump(c);
@@ -202,14 +209,17 @@ static dx_status begin(dx_call *c) {
     dx_intake *in = &c->intake;
     const dx_operation *operation = c->x.operation;
     in->cap = operation->body_cap ? operation->body_cap : c->app->settings.body_cap;
-    if (c->x.request.content_length > 0 && (uint64_t)c->x.request.content_length > in->cap) return DX_TOO_LARGE;
+    in->park = operation->spool || in->arrived ? UINT64_MAX : c->app->settings.spool; // who has sent all of it holds nobody up
+    uint64_t length = c->x.request.content_length > 0 ? (uint64_t)c->x.request.content_length : 0;
+    if (length > in->cap) return DX_TOO_LARGE;
+    if (operation->body == DX_BODY_WHOLE && !operation->spool && length > c->x.arena->cap) return DX_NO_MEMORY; // at the end
     dx_status status = dx_decode_coding(&c->x, &in->coding);
     if (status == DX_OK && in->coding != DX_CODING_IDENTITY) {
         status = dx_decompressor_create(&in->decoder, in->coding, UINT64_MAX, c->app->settings.inflate_ratio);
         forget_coding(&c->x.request);
     }
     if (status != DX_OK || operation->body != DX_BODY_WHOLE || !operation->spool) return status;
-    dx_spool_options options = {c->app->settings.spool_folder, operation->spool, in->cap, on_spooled, c};
+    dx_spool_options options = {c->app->settings.spool_folder, operation->spool, in->cap, dx_intake_spooled, c};
     return dx_spool_create(&in->spool, c->x.loop, &options);
 }
 
@@ -229,6 +239,7 @@ static dx_verdict body_in(const void *conf, dx_exchange *x) {
         in->size = in->whole.size;
         dx_buffer_init(&in->held, x->arena, 2 * DX_BODY_WINDOW);
         if (in->size > in->cap) in->status = DX_TOO_LARGE;
+        if (in->status == DX_OK && in->size > in->park) in->status = dx_park_begin(c);
         dx_stream_consume(c->stream, in->whole.size);
     }
     pump(c);

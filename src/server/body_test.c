@@ -1,9 +1,11 @@
 // Request bodies on their way to handlers, through a whole server on a loopback: gathered whole, spilled to files, and decoded, each
 // under its caps.
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -69,6 +71,130 @@ static void a_peer_that_goes_while_its_body_is_spilled_leaves_nothing(void **sta
     loopback_settle(&f);
     assert_int_equal(f.worker->live, 0);
     assert_false(seen.handled);
+}
+
+// --- parked bodies
+
+static size_t files_without_names(void) {
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        char path[300], target[300];
+        snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
+        ssize_t size = readlink(path, target, sizeof target);
+        count += size > 10 && memcmp(target + size - 10, " (deleted)", 10) == 0;
+    }
+    closedir(folder);
+    return count;
+}
+
+static void send_letters(dx_loopback *client, size_t size) {
+    static char letters[65536];
+    memset(letters, 's', sizeof letters);
+    for (size_t n; size > 0; size -= n) {
+        n = size < sizeof letters ? size : sizeof letters;
+        dx_loopback_send(client, dx_slice_of(letters, n));
+    }
+}
+
+static bool has_files(void *count) {
+    return files_without_names() == *(size_t *)count;
+}
+
+static void a_large_body_waits_in_a_file_and_is_met_in_memory(void **state) {
+    size_t one = 1;
+    (void)state;
+    loopback_send(&f, "POST /parked HTTP/1.1\r\n" HOST "Content-Length: 3000000\r\n\r\n");
+    send_letters(f.client, 200000);
+    loopback_settle(&f);
+    assert_int_equal(files_without_names(), 0);
+    send_letters(f.client, 1800000);
+    loopback_await(&f, has_files, &one);
+    assert_false(seen.handled);
+    send_letters(f.client, 1000000);
+    loopback_read(&f, false);
+    assert_answer(200, "memory 3000000 s");
+    assert_int_equal(files_without_names(), 0);
+    loopback_ask(&f, "POST /whole HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nxyz");
+    assert_answer(200, "memory 3 x");
+}
+
+static void a_body_that_no_request_has_memory_for_is_refused_before_and_after_it_is_sent(void **state) {
+    (void)state;
+    loopback_ask(&f, "POST /parked HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 20000000\r\n\r\n");
+    assert_int_equal(f.answer.status, 413);
+    assert_int_equal(f.answer.interim, 0);
+    assert_non_null(strstr(f.answer.body.data, "server.limits.memory"));
+    loopback_connect(&f);
+    loopback_send(&f, "POST /parked HTTP/1.1\r\n" CHUNKED "1312d00\r\n");
+    send_letters(f.client, 20000000);
+    loopback_send(&f, "\r\n0\r\n\r\n");
+    loopback_read(&f, false);
+    assert_int_equal(f.answer.status, 413);
+    assert_non_null(strstr(f.answer.body.data, "server.limits.memory"));
+    assert_false(seen.handled);
+}
+
+static bool is_held(void *count) {
+    return stream_held_count >= *(size_t *)count;
+}
+
+static void of_large_bodies_so_many_are_in_memory_at_once(void **state) {
+    enum { SEATS = 16, CLIENTS = 20 };
+    dx_loopback *clients[CLIENTS];
+    size_t seats = SEATS, more = SEATS + 2;
+    (void)state;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(dx_loopback_connect(&clients[i], f.worker->listener, "127.0.0.1:4712"), DX_OK);
+        dx_loopback_send(clients[i], DX_SLICE("POST /hold HTTP/1.1\r\n" HOST "Content-Length: 600000\r\n\r\n"));
+        send_letters(clients[i], 500000);
+        loopback_settle(&f);
+        send_letters(clients[i], 100000);
+        loopback_settle(&f);
+    }
+    loopback_await(&f, is_held, &seats);
+    loopback_settle(&f);
+    assert_int_equal(stream_held_count, SEATS);
+    assert_int_equal(stream_held[0]->request.body.size, 600000);
+    dx_loopback_destroy(clients[SEATS]); // two of the four that wait go: the first, and one from the middle
+    dx_loopback_destroy(clients[SEATS + 2]);
+    loopback_settle(&f);
+    for (size_t i = 0; i < 2; i++) (void)dx_exchange_empty(stream_held[i], 204);
+    for (size_t i = 0; i < 2; i++) dx_exchange_resume(stream_held[i], DX_ANSWER);
+    loopback_await(&f, is_held, &more);
+    for (size_t i = 2; i < SEATS + 2; i++) (void)dx_exchange_empty(stream_held[i], 204);
+    for (size_t i = 2; i < SEATS + 2; i++) dx_exchange_resume(stream_held[i], DX_ANSWER);
+    loopback_settle(&f);
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (i != SEATS && i != SEATS + 2) dx_loopback_destroy(clients[i]);
+    loopback_settle(&f);
+    assert_int_equal(f.worker->parks.seated, 0);
+    assert_int_equal(files_without_names(), 0);
+}
+
+static bool is_read_back(void *ctx) {
+    (void)ctx;
+    return f.worker->parks.seated > 0;
+}
+
+static bool is_idle(void *ctx) {
+    (void)ctx;
+    return f.worker->live == 0;
+}
+
+// A thread writes to the arena meanwhile.
+static void a_peer_that_goes_while_its_body_is_read_back_leaves_nothing(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        loopback_send(&f, "POST /parked HTTP/1.1\r\n" HOST "Content-Length: 8000000\r\n\r\n");
+        send_letters(f.client, 8000000);
+        loopback_await(&f, is_read_back, NULL);
+        loopback_connect(&f);
+        loopback_await(&f, is_idle, NULL);
+        assert_int_equal(f.worker->parks.seated, 0);
+        assert_int_equal(files_without_names(), 0);
+    }
 }
 
 // --- codings
@@ -201,6 +327,10 @@ int main(void) {
         TEST(a_body_over_the_declared_memory_is_spilled),
         TEST(a_large_body_is_spilled_in_bounded_memory),
         TEST(a_peer_that_goes_while_its_body_is_spilled_leaves_nothing),
+        TEST(a_large_body_waits_in_a_file_and_is_met_in_memory),
+        TEST(a_body_that_no_request_has_memory_for_is_refused_before_and_after_it_is_sent),
+        TEST(of_large_bodies_so_many_are_in_memory_at_once),
+        TEST(a_peer_that_goes_while_its_body_is_read_back_leaves_nothing),
         TEST(encoded_bodies_reach_handlers_decoded),
         TEST(what_unpacks_to_one_over_the_cap_is_refused),
         TEST(a_bomb_is_refused),

@@ -31,7 +31,8 @@ dx_verdict dx_decode_refuse(dx_call *c, dx_status why) {
     dx_exchange *x = &c->x;
     x->response.close = true; // the rest of it is not worth reading
     if (why == DX_TOO_LARGE) return refuse_large(c);
-    if (why == DX_NO_MEMORY && dx_arena_outgrown(x->arena))
+    bool never_fits = x->request.content_length > 0 && (uint64_t)x->request.content_length > x->arena->cap;
+    if (why == DX_NO_MEMORY && (never_fits || dx_arena_outgrown(x->arena)))
         return dx_exchange_fail(x, DX_TOO_LARGE, "the body takes more memory than a request may: server.limits.memory is %zu bytes",
                                 x->arena->cap);
     if (why == DX_UNSUPPORTED_MEDIA_TYPE) {

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -50,15 +52,17 @@ static void overload_is_long_turns_for_an_interval_and_ends_with_a_short_one(voi
     assert_false(overload.on);
 }
 
-static char told[512];
+static char told[64];
 
 static void note(void *ctx, const char *line, size_t size) {
     static const char *const events[] = {"\"overloaded\"", "\"overload_over\""};
     (void)ctx;
-    for (size_t i = 0; i < DX_COUNT_OF(events); i++)
-        if (memmem(line, size, events[i], strlen(events[i]))) strncat(told, i ? "-" : "+", 1);
     const char *refused = memmem(line, size, "\"refused\":", 10);
-    if (refused) strncat(told, refused + 10, strspn(refused + 10, "0123456789"));
+    for (size_t i = 0; refused && i < DX_COUNT_OF(events); i++) {
+        size_t at = strlen(told);
+        if (memmem(line, size, events[i], strlen(events[i])))
+            snprintf(told + at, sizeof told - at, "%c%d", "+-"[i], (int)strtol(refused + 10, NULL, 10));
+    }
 }
 
 static void every_end_that_the_log_is_told_had_a_beginning(void **state) {

@@ -59,6 +59,7 @@ typedef struct dx_settings {
     dx_http_limits limits;
     uint64_t body_cap, arena_cap;
     uint32_t inflate_ratio;
+    uint64_t spool; // bytes of a whole body in memory while it comes; UINT64_MAX: all of it
     const char *spool_folder;
     dx_nanos request_time, statement_time, drain, overload_turn, overload_wait;
     dx_cors cors;

@@ -108,6 +108,7 @@ static void on_finished(dx_exchange *x) {
         answer_in_pieces(c, &head, bodiless);
         return;
     }
+    if (DX_UNLIKELY(c->intake.parked)) dx_park_leave(c);
     x->reader = NULL; // an answer without a source ends the reading
     if (DX_UNLIKELY(x->response.file_open)) {
         answer_with_file(c, &head, bodiless);
@@ -127,6 +128,7 @@ static void on_closed(void *owner, bool sent, uint64_t bytes) {
     dx_call *c = owner;
     dx_worker *worker = c->worker;
     if (DX_UNLIKELY(dx_exchange_flowed(&c->x))) dx_exchange_closed(&c->x, sent ? DX_OK : DX_CANCELLED);
+    if (DX_UNLIKELY(c->intake.parked)) dx_park_leave(c);
     dx_intake_deinit(&c->intake);
     bool quiet = c->x.operation && c->x.operation->unlogged && c->x.response.status < 500;
     // Of what goes out in pieces, the time to the last byte is told.

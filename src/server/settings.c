@@ -66,7 +66,9 @@ static dx_status read_spool_folder(reader *r) {
     }
     r->out->spool_folder = dx_arena_copy(r->arena, folder).data;
     if (!r->out->spool_folder) return DX_NO_MEMORY;
-    if (told && access(r->out->spool_folder, W_OK | X_OK) != 0) {
+    bool writable = access(r->out->spool_folder, W_OK | X_OK) == 0;
+    if (!told && !writable) r->out->spool = UINT64_MAX; // as in a container whose root is read-only: there is memory alone
+    if (told && !writable) {
         dx_definition_complain(r->definition, r->diags, DX_SLICE("/server/spool_folder"), "there is no folder to write to at %s: %s",
                                r->out->spool_folder, strerror(errno));
         return DX_INVALID;
@@ -90,6 +92,7 @@ static const number numbers[] = {
     {"limits", "fields", COUNT, AT(limits.fields), 0, 0},
     {"limits", "target", SIZE_32, AT(limits.target_bytes), 256, 1u << 20},
     {"limits", "body", SIZE_64, AT(body_cap), 1, 1ull << 30},
+    {"limits", "spool", SIZE_64, AT(spool), 16 << 10, 1ull << 30},
     {"limits", "inflate_ratio", COUNT, AT(inflate_ratio), 0, 0},
     {"limits", "memory", SIZE_64, AT(arena_cap), 64 << 10, 4ull << 30},
     {"limits", "connections", COUNT, AT(limits.connections), 0, 0},

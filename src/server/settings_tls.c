@@ -50,7 +50,7 @@ static bool cut_attribute(dx_slice *rest) {
     *rest = dx_slice_from(*rest, at + 1);
     bool hex = rest->size > 2 && rest->data[0] == '#';
     for (at = hex; at < rest->size && !is_in(",+", rest->data[at]); at += size) {
-        dx_slice left = dx_slice_from(*rest, at);
+        dx_slice left = dx_slice_of(rest->data + at, rest->size - at);
         size = hex ? isxdigit((unsigned char)left.data[0]) != 0 : character(left, at == 0);
         if (size == 0) return false;
         blank = left.data[0] == ' ';

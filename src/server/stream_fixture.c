@@ -13,6 +13,8 @@
 loopback_fixture f;
 stream_seen seen;
 bool consumes;
+dx_exchange *stream_held[HELD_CAP];
+size_t stream_held_count;
 
 static void note_end(dx_exchange *x, dx_status why) {
     seen.ended++;
@@ -209,6 +211,13 @@ static dx_verdict whole(const void *conf, dx_exchange *x) {
     return dx_exchange_body(x, 200, DX_SLICE("text/plain"), dx_arena_printf(x->arena, "memory %zu %c", x->request.body.size, first));
 }
 
+static dx_verdict hold(const void *conf, dx_exchange *x) {
+    (void)conf;
+    assert_true(stream_held_count < HELD_CAP);
+    stream_held[stream_held_count++] = x;
+    return DX_WAIT;
+}
+
 static dx_verdict file(const void *conf, dx_exchange *x) {
     (void)conf;
     FILE *made = tmpfile();
@@ -240,6 +249,8 @@ static dx_status build(void *state, dx_app *app, dx_diags *diags) {
         {"POST", "/early", DX_BODY_STREAM, CAP, 0, early},
         {"POST", "/whole", DX_BODY_WHOLE, CAP, 0, whole},
         {"POST", "/spool", DX_BODY_WHOLE, 4u << 20, 1000, whole},
+        {"POST", "/parked", DX_BODY_WHOLE, 64u << 20, 0, whole},
+        {"POST", "/hold", DX_BODY_WHOLE, 64u << 20, 0, hold},
         {"POST", "/pour", DX_BODY_STREAM, 64u << 20, 0, count},
         {"POST", "/huge", DX_BODY_STREAM, 1ull << 40, 0, count},
     };
@@ -268,6 +279,7 @@ int stream_set_up(void **state) {
     (void)state;
     memset(&seen, 0, sizeof seen);
     consumes = true;
+    stream_held_count = 0;
     loopback_open(&f, "{\"server\": {\"log\": {\"level\": \"off\"}}}");
     return 0;
 }

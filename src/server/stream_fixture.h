@@ -20,6 +20,9 @@ typedef struct stream_seen {
 
 extern loopback_fixture f;
 extern stream_seen seen;
+#define HELD_CAP 32u
+extern dx_exchange *stream_held[HELD_CAP]; // that /hold keeps waiting
+extern size_t stream_held_count;
 extern bool consumes; // whether /count and its like consume what they read
 
 int stream_set_up(void **state);

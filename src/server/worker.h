@@ -23,6 +23,12 @@ typedef struct dx_request_logger { // one a worker
     uint64_t dropped;
 } dx_request_logger;
 
+typedef struct dx_parks { // park.c's, one a worker: whose bodies wait in files for their turn to be in memory
+    struct dx_call *first, **end;
+    unsigned seated; // those whose turn it is
+    dx_deferred turns;
+} dx_parks;
+
 typedef struct dx_process dx_process;
 typedef struct dx_worker {
     dx_app *app; // what new exchanges start on; changes between two turns of the loop alone
@@ -34,6 +40,7 @@ typedef struct dx_worker {
     dx_request_logger logger;
     dx_flows flows; // exchanges whose bodies stream
     dx_overload overload;
+    dx_parks parks;
     uint64_t random[2];
     size_t live;  // streams under way, of whatever app
     bool drained; // the listener has said so: the worker ends with its last stream

@@ -352,6 +352,24 @@ def drop(port, batch, number):
         sock.close()
 
 
+def test_slow_senders_of_large_bodies_hold_files_and_little_memory(start):
+    server, senders, size = start(limits={"body": "8MiB"}), 30, 6 << 20
+    memory = server.memory_kib()
+    head = f"POST /api/v1/things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n".encode()
+    held = [Raw(server) for _ in range(senders)]
+    for one in held:
+        assert one.send(head + b" " * (size - 100))
+    settles(lambda: len(server.spools()) == senders, lambda: f"{len(server.spools())} files for {senders} bodies")
+    if not SANITIZED:
+        grown = (server.memory_kib() - memory) >> 10
+        assert grown < senders * 2, f"{grown} MiB more"
+    assert held[0].send(b'{"text":"whole"}'.rjust(100))
+    assert held[0].receive() and b" 201 " in held[0].data[:20], held[0].data
+    for one in held:
+        one.socket.close()
+    settles(lambda: not server.spools(), lambda: f"temporary files are left: {server.spools()}")
+
+
 def test_a_hundred_thousand_connections_come_and_go(start):
     server = start(**MANY)
     drop(server.port, 500, 0)

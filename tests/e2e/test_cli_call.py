@@ -60,6 +60,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {})
         elif path == "/list":
             self.answer(200, [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
+        elif path == "/pages":
+            number = int(self.path.split("page=")[1]) if "page=" in self.path else 1
+            self.answer(200, [{"n": 2 * number - 1}, {"n": 2 * number}] if number < 4 else [])
         elif path == "/openapi.json":
             self.answer(200, server.document)
         elif path == "/past":
@@ -119,6 +122,7 @@ API = {
         "plain": {"base_url": "${ECHO}", "endpoints": {"v1": {
             "status": {"path": "/status/{code}", "params": {"code": {"type": "int"}}},
             "wait": {"path": "/wait"}, "big": {"path": "/big"}, "text": {"path": "/text"}, "list": {"path": "/list"}, "flaky": {"path": "/every-other"},
+            "pages": {"path": "/pages", "params": {"page": {"type": "int"}}, "paginate": {"type": "page", "param": "page"}},
             "typed": {"path": "/list", "response_model": "Thing"}}}},
     },
     "models": {"Thing": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "minLength": 2}}}},
@@ -213,6 +217,27 @@ def test_a_large_answer_goes_to_a_file_whole_or_not_at_all(api, tmp_path):
     assert done.returncode == 4 and "as you wished" in done.stdout
     assert sorted(os.listdir(tmp_path)) == ["api.json", "big.bin"]
     assert api("plain.big", "--output", "missing/big.bin").returncode == 1
+
+
+def test_all_pages_come_as_one_list(api, fake):
+    assert told(api("plain.pages", "--all-pages")) == [{"n": n} for n in range(1, 7)]
+    assert api("plain.pages", "--all-pages", "-o", "ndjson").stdout == "".join('{"n":%d}\n' % n for n in range(1, 7))
+    assert api("plain.pages", "--all-pages", "-o", "raw", "--query", "/n").stdout == "1\n2\n3\n4\n5\n6\n"
+    assert api("plain.list", "--all-pages").returncode == 3  # it has no pages
+    assert api("GET", "plain", "/pages", "--all-pages").returncode == 2
+
+
+def test_calls_are_recorded_and_replayed_without_secrets(api, fake, tmp_path):
+    first = api("echo.search", "kind=a", "--record", "tape")
+    assert first.returncode == 0 and os.listdir(tmp_path / "tape")
+    assert all(TOKEN not in file.read_text() for file in (tmp_path / "tape").iterdir())
+    fake.asked.clear()
+    again = api("echo.search", "kind=a", "--replay", "tape", env={"ECHO_TOKEN": "another-token"})
+    assert again.returncode == 0 and not fake.asked and json.loads(again.stdout)["path"] == json.loads(first.stdout)["path"]
+    done = api("echo.search", "kind=b", "--replay", "tape")
+    assert done.returncode == 1 and done.stdout == "" and not fake.asked
+    assert api("echo.search", "kind=b", "--replay", "tape", "--record", "tape").returncode == 2
+    assert api("echo.search", "kind=b", "--replay", "missing").returncode == 1
 
 
 # --- settings ------------------------------------------------------------------------------------------------------------------

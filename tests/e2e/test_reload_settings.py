@@ -38,6 +38,7 @@ UNSEEN = {
     "/overload/turn": "needs a loop that stands still (src/server/overload_test.c)",
     "/overload/wait": "needs a store that stands still (src/store/session_test.c)",
     "/drain": "how long what is old may go on (tests/e2e/test_reload.py)",
+    "/limits/spool": "likewise of the definition that the request began with (src/server/body_test.c)",
     "/spool_folder": "where files without a name lie while a body comes: of the definition that the request began with (src/server/body.c)",
 }
 
