@@ -46,9 +46,14 @@ static dx_origin *origin_of(dx_admission *a, dx_slice name, uint64_t serial) {
     return *at = origin;
 }
 
+// One thread writes it, so that nothing need be locked.
+static void step(atomic_size_t *number, int by) {
+    atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + (size_t)by, memory_order_relaxed);
+}
+
 static void send_now(dx_admission *a, dx_transfer *transfer) {
     transfer->origin->under_way++;
-    a->under_way++;
+    step(&a->under_way, 1);
     dx_exchange_enter(transfer->x, DX_PHASE_CONNECT, dx_clock_monotonic());
     a->ops->send(a->transport, transfer);
 }
@@ -91,7 +96,7 @@ bool dx_admission_enter(dx_admission *a, dx_transfer *transfer, dx_slice name) {
     *(origin->last ? &origin->last->queue_next : &origin->first) = transfer;
     origin->last = transfer;
     origin->waiting++;
-    a->waiting++;
+    step(&a->waiting, 1);
     transfer->admission = a;
     transfer->patience = (dx_timer){.fire = lose_patience};
     if (transfer->wire->queue_timeout) dx_timer_start(a->loop, &transfer->patience, transfer->wire->queue_timeout);
@@ -106,7 +111,7 @@ static void leave_queue(dx_admission *a, dx_transfer *transfer) {
     transfer->queue_next = transfer->queue_before = NULL;
     transfer->queued = 0;
     origin->waiting--;
-    a->waiting--;
+    step(&a->waiting, -1);
 }
 
 bool dx_admission_waits(const dx_transfer *transfer) {
@@ -126,7 +131,7 @@ void dx_admission_done(dx_admission *a, dx_transfer *transfer) {
     if (!origin) return;
     transfer->origin = NULL;
     origin->under_way--;
-    a->under_way--;
+    step(&a->under_way, -1);
     send_next(a, origin);
 }
 

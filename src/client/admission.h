@@ -3,6 +3,8 @@
 #ifndef DX_CLIENT_ADMISSION_H
 #define DX_CLIENT_ADMISSION_H
 
+#include <stdatomic.h>
+
 #include "base/map.h"
 #include "client/transfer.h"
 
@@ -21,7 +23,7 @@ struct dx_admission {
     dx_loop *loop;
     dx_origin *origins[64];
     size_t origin_count;
-    size_t under_way, waiting; // of all
+    atomic_size_t under_way, waiting; // of all; others read them
 };
 
 // Sends it, now or when it is its turn. False: too many wait (DX_ERROR_QUEUE_FULL) or there is no memory; x has failed out.

@@ -112,26 +112,27 @@ static yyjson_val *schemas_of(reading *r) {
     return yyjson_doc_get_root(yyjson_mut_val_imut_copy(copy, &alc));
 }
 
+static dx_status build_models(reading *r, yyjson_val *root) {
+    dx_apis *apis = r->apis;
+    dx_diags found;
+    dx_diags_init(&found, r->scratch);
+    apis->models = dx_models_create(apis->arena, true);
+    if (!apis->models) return DX_NO_MEMORY;
+    dx_status status = dx_models_add_definition(apis->models, root);
+    if (status == DX_OK) status = dx_models_build(apis->models, &found);
+    tell(r, &found);
+    return status == DX_INVALID ? DX_OK : status; // it was told
+}
+
 static dx_status add_models(reading *r) {
     dx_apis *apis = r->apis;
-    yyjson_val *models, *key, *model;
-    size_t at, count;
     apis->schemas = dx_schema_set_create(apis->arena, true);
-    // The models' references count from the whole definition: "#/models/Name".
+    // References of parameters' schemas count from the whole definition: "#/models/Name".
     yyjson_val *root = schemas_of(r);
     dx_status status = apis->schemas && root ? dx_schema_set_add(apis->schemas, (dx_slice){"", 0}, root) : DX_NO_MEMORY;
     if (status != DX_OK) return status;
-    models = yyjson_obj_get(root, "models");
-    yyjson_obj_foreach(models, at, count, key, model) {
-        const dx_schema *schema = NULL;
-        dx_diags found;
-        dx_diags_init(&found, r->scratch);
-        dx_slice uri = dx_arena_printf(r->scratch, "#/models/%.*s", DX_SLICE_ARG(dx_json_slice(key)));
-        status = uri.data ? dx_schema_compile(&schema, apis->schemas, uri, &found) : DX_NO_MEMORY;
-        if (status == DX_NO_MEMORY) return status;
-        tell(r, &found);
-        if (schema && dx_map_put(&apis->models, dx_json_slice(key), (void *)(uintptr_t)schema) != DX_OK) return DX_NO_MEMORY;
-    }
+    if (!apis->base) return build_models(r, root);
+    apis->models = apis->base->models;
     return DX_OK;
 }
 
@@ -286,8 +287,8 @@ static void read_models(reading *r, dx_endpoint *endpoint, yyjson_val *settings,
             endpoint->response_list = true;
             name.size -= 2;
         }
-        if (name.size && !dx_map_get(&r->apis->models, name)) {
-            dx_slice near = dx_map_nearest(&r->apis->models, name);
+        if (name.size && !dx_models_has(r->apis->models, name)) {
+            dx_slice near = dx_models_nearest(r->apis->models, name);
             refuse(r, below(r, at, dx_slice_str(names[i])), "there is no model \"%.*s\"%s%.*s%s", DX_SLICE_ARG(name),
                    near.size ? "; did you mean \"" : "", DX_SLICE_ARG(near), near.size ? "\"?" : "");
         }
@@ -363,6 +364,47 @@ static dx_status read_endpoints(reading *r, dx_api *api, yyjson_val *settings) {
     return DX_OK;
 }
 
+// --- health ----------------------------------------------------------------------------------------------------------------------
+
+static double number(yyjson_val *object, const char *name, double otherwise) {
+    yyjson_val *value = yyjson_obj_get(object, name);
+    return yyjson_is_num(value) ? yyjson_get_num(value) : otherwise;
+}
+
+// "status" or "v1.status", of this API.
+static const dx_endpoint *find_endpoint(const dx_api *api, dx_slice name) {
+    const dx_endpoint *found = NULL;
+    for (size_t i = 0; i < api->endpoint_count && !found; i++) {
+        const dx_endpoint *endpoint = api->endpoints[i];
+        dx_slice full = dx_slice_from(endpoint->full, api->name.size + 1);
+        if (dx_slice_equal(full, name) || dx_slice_equal(endpoint->name, name)) found = endpoint;
+    }
+    return found;
+}
+
+static void read_health(reading *r, dx_api *api, yyjson_val *settings) {
+    yyjson_val *health = yyjson_obj_get(settings, "health");
+    dx_slice name = dx_json_member_slice(health, "endpoint"), at = below(r, api->pointer, DX_SLICE("health"));
+    dx_health_settings *out = &api->health_settings;
+    *out = (dx_health_settings){.interval = (dx_nanos)(number(health, "interval", 60) * (double)DX_SECOND),
+                                .window = (dx_nanos)(number(health, "window", 300) * (double)DX_SECOND),
+                                .slow = (dx_nanos)(number(health, "slow", 5) * (double)DX_SECOND),
+                                .degraded_below = number(health, "degraded_below", 0.95),
+                                .unhealthy_below = number(health, "unhealthy_below", 0.90),
+                                .min_calls = (uint64_t)number(health, "min_calls", 1)};
+    if (out->unhealthy_below > out->degraded_below) refuse(r, at, "unhealthy_below is over degraded_below");
+    if (!name.size) return;
+    out->endpoint = find_endpoint(api, name);
+    dx_slice place = below(r, at, DX_SLICE("endpoint"));
+    if (!out->endpoint) {
+        refuse(r, place, "there is no endpoint \"%.*s\" of this API", DX_SLICE_ARG(name));
+        return;
+    }
+    for (size_t i = 0; i < out->endpoint->param_count; i++)
+        if (out->endpoint->params[i].required && !out->endpoint->params[i].otherwise)
+            refuse(r, place, "the endpoint needs the parameter \"%.*s\"", DX_SLICE_ARG(out->endpoint->params[i].name));
+}
+
 // --- APIs ------------------------------------------------------------------------------------------------------------------------
 
 static dx_status read_url(reading *r, dx_api *api, dx_slice url) {
@@ -382,12 +424,14 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
     api->apis = r->apis;
     api->name = keep_text(r, name);
     api->title = keep_text(r, dx_json_member_slice(settings, "title"));
-    api->health = keep_value(r, yyjson_obj_get(settings, "health"));
+    api->registered = r->apis->base != NULL;
+    api->since = dx_clock_utc() / 1000;
     api->pointer = dx_json_pointer_join(r->apis->arena, DX_SLICE("/apis"), name);
     dx_status status = read_url(r, api, keep_text(r, dx_json_member_slice(settings, "base_url")));
     if (status == DX_OK) status = make_own_settings(r, &api->settings, defaults, settings, api->pointer);
     if (status == DX_OK) status = read_endpoints(r, api, settings);
     if (status != DX_OK) return status;
+    read_health(r, api, settings);
     api->plain = (dx_endpoint){.api = api,
                                .settings = api->settings,
                                .name = DX_SLICE("request"),
@@ -400,36 +444,45 @@ static dx_status read_api(reading *r, dx_slice name, const dx_settings *defaults
 
 static dx_status read_all(reading *r) {
     yyjson_val *section = dx_definition_section(r->apis->definition, "apis"), *key, *value;
-    const dx_settings *defaults = NULL;
+    const dx_settings *farther = r->apis->base ? r->apis->base->defaults : NULL, **defaults = &r->apis->defaults;
     size_t at, count;
     dx_status status = dx_settings_maker_create(&r->apis->maker, r->apis->arena);
     if (status == DX_OK) dx_settings_maker_scratch(r->apis->maker, r->scratch);
     if (status == DX_OK) status = add_models(r);
-    if (status == DX_OK) status = make_settings(r, &defaults, NULL, yyjson_obj_get(section, "defaults"), DX_SLICE("/apis/defaults"));
+    if (status == DX_OK) status = make_settings(r, defaults, farther, yyjson_obj_get(section, "defaults"), DX_SLICE("/apis/defaults"));
     if (status != DX_OK) return status;
     yyjson_obj_foreach(section, at, count, key, value) {
         if (dx_slice_equal(dx_json_slice(key), DX_SLICE("defaults"))) continue;
-        status = read_api(r, dx_json_slice(key), defaults, value);
+        status = read_api(r, dx_json_slice(key), *defaults, value);
         if (status != DX_OK) return status;
     }
     return r->refused ? DX_INVALID : DX_OK;
 }
 
-static dx_status read_apis(dx_apis **out, const dx_definition *definition, bool keep, dx_diags *diags) {
-    *out = NULL;
-    dx_arena *arena = dx_arena_create(DX_APIS_ARENA_CAP), *scratch = dx_arena_create(DX_APIS_ARENA_CAP);
-    dx_apis *apis = arena && scratch ? DX_ARENA_NEW(arena, dx_apis) : NULL;
+static dx_apis *make_apis(dx_apis *base) {
+    dx_arena *arena = dx_arena_create(DX_APIS_ARENA_CAP);
+    dx_apis *apis = arena ? DX_ARENA_NEW(arena, dx_apis) : NULL;
     if (!apis) {
         dx_arena_destroy(arena);
+        return NULL;
+    }
+    apis->arena = arena;
+    apis->base = base ? dx_apis_hold(base) : NULL;
+    atomic_init(&apis->holders, 1);
+    dx_map_init(&apis->names, NULL);
+    dx_map_init(&apis->apis, arena);
+    return apis;
+}
+
+static dx_status read_apis(dx_apis **out, const dx_definition *definition, bool keep, dx_apis *base, dx_diags *diags) {
+    *out = NULL;
+    dx_arena *scratch = dx_arena_create(DX_APIS_ARENA_CAP);
+    dx_apis *apis = scratch ? make_apis(base) : NULL;
+    if (!apis) {
         dx_arena_destroy(scratch);
         return DX_NO_MEMORY;
     }
-    apis->arena = arena;
     apis->definition = definition;
-    atomic_init(&apis->holders, 1);
-    dx_map_init(&apis->models, arena);
-    dx_map_init(&apis->names, NULL);
-    dx_map_init(&apis->apis, arena);
     reading r = {.apis = apis, .scratch = scratch, .keep = keep, .diags = diags};
     dx_map_init(&r.texts, scratch);
     dx_status status = read_all(&r);
@@ -444,11 +497,11 @@ static dx_status read_apis(dx_apis **out, const dx_definition *definition, bool 
 }
 
 dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags *diags) {
-    return read_apis(out, definition, true, diags);
+    return read_apis(out, definition, true, NULL, diags);
 }
 
-dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) {
-    dx_status status = read_apis(out, definition, keep, diags);
+static dx_status create_over(dx_apis **out, dx_definition *definition, bool keep, dx_apis *base, dx_diags *diags) {
+    dx_status status = read_apis(out, definition, keep, base, diags);
     if (status == DX_OK)
         (*out)->owned = definition;
     else
@@ -456,7 +509,16 @@ dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx
     return status;
 }
 
+dx_status dx_apis_create(dx_apis **out, dx_definition *definition, bool keep, dx_diags *diags) {
+    return create_over(out, definition, keep, NULL, diags);
+}
+
 dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_diags *diags) {
+    return dx_apis_load_over(out, path, text, options, keep, NULL, diags);
+}
+
+dx_status dx_apis_load_over(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_apis *base,
+                            dx_diags *diags) {
     static const char *const others[] = {"resources", "identity", "management", "routes", "server", "files", NULL};
     const dx_section *const sections[] = {&dx_apis_section, &dx_models_section};
     dx_definition *definition;
@@ -466,7 +528,7 @@ dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_
     own.text = text;
     *out = NULL;
     dx_status status = dx_definition_load(&definition, path, sections, DX_COUNT_OF(sections), &own, diags);
-    return status == DX_OK ? dx_apis_create(out, definition, keep, diags) : status;
+    return status == DX_OK ? create_over(out, definition, keep, base, diags) : status;
 }
 
 void dx_apis_forget_definition(dx_apis *apis) {
@@ -484,9 +546,76 @@ void dx_apis_release(dx_apis *apis) {
     if (!apis || atomic_fetch_sub_explicit(&apis->holders, 1, memory_order_acq_rel) != 1) return;
     if (apis->gone) apis->gone(apis->gone_ctx, apis);
     dx_definition *definition = apis->owned;
+    dx_apis *base = apis->base;
     dx_map_deinit(&apis->names);
     dx_arena_destroy(apis->arena); // the struct lies in it
     if (definition) dx_definition_destroy(definition);
+    dx_apis_release(base);
+}
+
+// --- composing -------------------------------------------------------------------------------------------------------------------
+
+typedef struct composing {
+    dx_apis *made;
+    dx_apis **held; // whom the APIs belong to
+    size_t held_count;
+} composing;
+
+static void let_go(void *ctx) {
+    dx_apis_release(ctx);
+}
+
+static dx_status hold_owner(composing *c, dx_apis *owner) {
+    for (size_t i = c->held_count; i-- > 0;)
+        if (c->held[i] == owner) return DX_OK;
+    c->held[c->held_count++] = owner;
+    return dx_arena_defer(c->made->arena, let_go, dx_apis_hold(owner));
+}
+
+static dx_status take_api(composing *c, const dx_api *api) {
+    dx_status status = hold_owner(c, api->apis);
+    if (status == DX_OK) status = dx_map_put(&c->made->apis, api->name, (void *)(uintptr_t)api);
+    return status;
+}
+
+// Names of endpoints of APIs that were taken from this snapshot.
+static dx_status take_names(composing *c, const dx_apis *from) {
+    dx_map_entry *entry;
+    for (size_t i = 0; (entry = dx_map_next(&from->names, &i));) {
+        const dx_endpoint *endpoint = entry->value;
+        if (dx_map_get(&c->made->apis, endpoint->api->name) != endpoint->api) continue;
+        dx_status status = dx_map_put(&c->made->names, entry->key, entry->value);
+        if (status != DX_OK) return status;
+    }
+    return DX_OK;
+}
+
+static dx_status take_all(composing *c, const dx_apis *from, dx_slice without) {
+    dx_map_entry *entry;
+    dx_status status = DX_OK;
+    for (size_t i = 0; status == DX_OK && (entry = dx_map_next(&from->apis, &i));)
+        if (!without.size || !dx_slice_equal(entry->key, without)) status = take_api(c, entry->value);
+    return status;
+}
+
+dx_status dx_apis_compose(dx_apis **out, dx_apis *from, dx_slice without, dx_apis *with, dx_apis *base) {
+    composing c = {.made = make_apis(base)};
+    *out = NULL;
+    if (!c.made) return DX_NO_MEMORY;
+    c.made->maker = base->maker;
+    c.made->models = base->models;
+    c.made->defaults = base->defaults;
+    c.held = DX_ARENA_ARRAY(c.made->arena, dx_apis *, from->apis.count + (with ? with->apis.count : 0) + 1);
+    dx_status status = c.held ? take_all(&c, from, without) : DX_NO_MEMORY;
+    if (status == DX_OK && with) status = take_all(&c, with, (dx_slice){0});
+    if (status == DX_OK) status = take_names(&c, from);
+    if (status == DX_OK && with) status = take_names(&c, with);
+    if (status != DX_OK) {
+        dx_apis_release(c.made);
+        return status;
+    }
+    *out = c.made;
+    return DX_OK;
 }
 
 const dx_endpoint *dx_apis_find(const dx_apis *apis, dx_slice name, dx_slice *nearest) {

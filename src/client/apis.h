@@ -8,7 +8,7 @@
 #include "base/map.h"
 #include "client/settings.h"
 #include "config/definition.h"
-#include "model/schema.h"
+#include "model/registry.h"
 
 extern const dx_section dx_apis_section; // "apis"
 
@@ -59,13 +59,21 @@ typedef struct dx_endpoint {
     dx_slice content_type;                  // of a body of its parameters
     dx_slice request_model, response_model; // empty: none
     yyjson_val *paginate;                   // NULL: no pages
-    struct dx_meter *meter;                 // what is counted of it; outlives snapshots
+    _Atomic(struct dx_meter *) meter;       // what is counted of it, once it is called; outlives snapshots
     uint16_t piece_count, param_count;
     uint8_t method, body_form; // dx_method, dx_body_form
     bool auth_required, idempotent;
     bool open;          // parameters that it does not know are taken too (plain requests)
     bool response_list; // response_model is of the items
 } dx_endpoint;
+
+// When an API counts as well: of all APIs, or its own member `health`.
+typedef struct dx_health_settings {
+    const dx_endpoint *endpoint; // that is called to find out; NULL: none
+    dx_nanos interval, window, slow;
+    double degraded_below, unhealthy_below; // of calls that went well, 0 to 1
+    uint64_t min_calls;
+} dx_health_settings;
 
 struct dx_api {
     dx_slice name, title;
@@ -75,9 +83,12 @@ struct dx_api {
     dx_endpoint plain; // what no endpoint describes: its path is the request's own
     const dx_endpoint **endpoints;
     size_t endpoint_count;
-    yyjson_val *health;
+    dx_health_settings health_settings;
     dx_slice pointer; // in the definition
     struct dx_apis *apis;
+    struct dx_meters *meters; // what is counted of it; outlives snapshots. NULL until its chains are built
+    bool registered;          // at run time
+    int64_t since;            // milliseconds since 1970: when it was read
 };
 
 typedef struct dx_apis {
@@ -86,9 +97,11 @@ typedef struct dx_apis {
     dx_arena *arena;
     const dx_definition *definition; // NULL: forgotten
     dx_definition *owned;            // the same; NULL: it is the caller's
+    struct dx_apis *base;            // held: whose defaults and models count; NULL: its own
+    const dx_settings *defaults;
     dx_settings_maker *maker;
     dx_schema_set *schemas; // of parameters and models
-    dx_map models;          // name → dx_schema
+    dx_models *models;      // built
     dx_map names;           // "api.endpoint" and "api.version.endpoint" → dx_endpoint; on the heap, so that growing leaves nothing behind
     dx_map apis;            // name → dx_api
     void (*gone)(void *ctx, struct dx_apis *apis); // when the last holder lets go, before the memory goes; NULL: nothing
@@ -107,6 +120,12 @@ dx_status dx_apis_read(dx_apis **out, const dx_definition *definition, dx_diags 
 // the variables count. DX_INVALID and the like, with findings.
 dx_status dx_apis_load(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep,
                        dx_diags *diags) DX_MUST_USE;
+// Likewise of APIs that come at run time, over the defaults and models of `base` (NULL: none), which is held.
+dx_status dx_apis_load_over(dx_apis **out, const char *path, dx_slice text, const dx_definition_options *options, bool keep, dx_apis *base,
+                            dx_diags *diags) DX_MUST_USE;
+// All APIs of `from` but the one named `without` (empty: all), and those of `with` (NULL: none), which count where both have a name. Holds
+// whom they belong to. `base` is whose maker and models stand for it.
+dx_status dx_apis_compose(dx_apis **out, dx_apis *from, dx_slice without, dx_apis *with, dx_apis *base) DX_MUST_USE;
 void dx_apis_forget_definition(dx_apis *apis); // not of one made with `keep`
 dx_apis *dx_apis_hold(dx_apis *apis);          // any thread
 void dx_apis_release(dx_apis *apis);           // takes NULL

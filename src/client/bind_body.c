@@ -157,23 +157,6 @@ static dx_error_code end_written(dx_body_writer *w, dx_bound *out, dx_error *err
     return DX_ERROR_NONE;
 }
 
-static dx_error_code check_model(dx_body_writer *w, const dx_bound *out, const dx_asked *asked, dx_error *error) {
-    const dx_endpoint *endpoint = asked->endpoint;
-    if (!endpoint->request_model.size || !asked->settings->validate_request || out->upload) return DX_ERROR_NONE;
-    const dx_schema *schema = dx_map_get(&endpoint->api->apis->models, endpoint->request_model);
-    yyjson_doc *document;
-    dx_diags found;
-    dx_diags_init(&found, w->arena);
-    dx_slice body = out->body.size ? out->body : DX_SLICE("null");
-    dx_status status = dx_json_read(&document, w->arena, body, NULL, &found);
-    if (status == DX_OK) status = dx_schema_validate(schema, yyjson_doc_get_root(document), w->arena, NULL, &found);
-    if (status == DX_OK) return DX_ERROR_NONE;
-    if (status == DX_NO_MEMORY) return no_memory(error);
-    dx_error_code code = dx_fail_diags(error, DX_ERROR_INVALID, &found);
-    if (error) error->phase = DX_PHASE_PREPARE;
-    return code;
-}
-
 static dx_error_code add_type(dx_body_writer *w, dx_bound *out, const dx_asked *asked, dx_error *error) {
     dx_slice type = dx_slice_str(asked->options->content_type);
     if (type.size) {
@@ -207,6 +190,5 @@ dx_error_code dx_body_finish(dx_body_writer *w, dx_bound *out, const dx_asked *a
     if (!given && !w->count && !(asked->endpoint->request_model.size && asked->settings->validate_request)) return DX_ERROR_NONE;
     if (!given && !w->count) dx_buffer_byte(&w->text, '{'); // {}: the model says what is missing
     dx_error_code code = given ? take_given(w, out, options, error) : end_written(w, out, error);
-    if (!code) code = check_model(w, out, asked, error);
     return code ? code : add_type(w, out, asked, error);
 }

@@ -20,7 +20,7 @@ typedef struct dx_body_writer {
 
 void dx_body_writer_init(dx_body_writer *writer, dx_arena *arena, const dx_endpoint *endpoint);
 dx_status dx_body_add(dx_body_writer *writer, const dx_param *param, const dx_given *value) DX_MUST_USE;
-// Ends it, or takes what the options give instead, checks it against the request's model, and adds Content-Type.
+// Ends it, or takes what the options give instead, and adds Content-Type. (Its model is held against it later: modelling.h.)
 dx_error_code dx_body_finish(dx_body_writer *writer, dx_bound *out, const dx_asked *asked, dx_error *error) DX_MUST_USE;
 
 #endif

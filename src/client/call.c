@@ -8,6 +8,9 @@
 #include "client/client.h"
 #include "client/fail.h"
 #include "client/hedging.h"
+#include "client/log.h"
+#include "client/modelling.h"
+#include "client/trace.h"
 #include "loop/embed.h"
 #include "policy/cache_key.h"
 
@@ -39,7 +42,6 @@ static void take_options(dx_call *call, const dx_call_options *options) {
     call->has_sink = call->x.streams = options->sink != NULL;
     if (options->sink) call->sink = *options->sink;
     call->endpoint_name = dx_arena_copy(call->arena, call->endpoint->full).data;
-    call->correlation_id = dx_arena_copy(call->arena, dx_slice_str(options->correlation_id));
 }
 
 // A request out of what was bound.
@@ -152,10 +154,16 @@ dx_error_code dx_call_create(dx_call **out, dx_client *client, const dx_asked *a
     dx_error_code code = make_settings(call, asked, error);
     given.settings = call->settings;
     if (!code) take_options(call, asked->options);
+    if (!code && !dx_log_keep_secrets(call, &given)) code = no_memory(error);
+    if (!code) code = dx_trace_begin(call, asked->options->correlation_id, error);
+    if (!code && call->settings->sanitize) code = dx_sanitize_asked(&given, call, error);
     if (!code) code = dx_bind(&call->bound, call->arena, &given, error);
+    if (!code) code = dx_model_request(&call->bound, call->arena, client, &given, error);
+    if (!code) code = dx_trace_send(call, asked->options->correlation_id, error);
     if (!code) code = ask_cache(call, error);
     dx_nanos timeout = asked->options->timeout_ms > 0 ? (dx_nanos)asked->options->timeout_ms * DX_MILLISECOND : call->settings->timeout;
     if (!code) code = finish_making(call, timeout, error);
+    if (code) dx_log_clean_message(client, call, error);
     if (code) return give_up(call, code);
     *out = call;
     return DX_ERROR_NONE;
@@ -170,7 +178,8 @@ dx_error_code dx_call_clone(dx_call **out, const dx_call *from, bool (*fill)(dx_
         return DX_ERROR_NO_MEMORY;
     }
     take_options(call, &options);
-    dx_error_code code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
+    dx_error_code code = dx_trace_begin(call, NULL, NULL);
+    if (!code) code = fill(&call->bound, call->arena, from) ? finish_making(call, call->settings->timeout, NULL) : DX_ERROR_NO_MEMORY;
     if (code) return give_up(call, code);
     *out = call;
     return DX_ERROR_NONE;
@@ -198,7 +207,8 @@ static void take_answer(dx_call *call) {
 static void say_failure(dx_call *call) {
     dx_exchange *x = &call->x;
     dx_error *error = &call->error;
-    dx_slice who = call->endpoint->full, detail = x->failure_detail;
+    dx_slice who = call->endpoint->full; // the detail is cleaned whole: a secret that was cut is not found
+    dx_slice detail = dx_log_clean(call->client, call, call->arena, DX_CLEAN_TEXT, (dx_slice){0}, x->failure_detail);
     const char *meaning = dx_error_meaning(x->failure);
     dx_phase phase = error->phase;
     if (x->failure == DX_ERROR_TIMEOUT && !detail.size)
@@ -211,8 +221,14 @@ static void say_failure(dx_call *call) {
     error->phase = phase;
 }
 
+// A large body is not looked through for the few bytes that are told of it.
+static dx_slice quotable(dx_slice body) {
+    enum { LOOKED_THROUGH = 64 << 10 };
+    return body.size <= LOOKED_THROUGH ? body : DX_SLICE("(a large body)");
+}
+
 static void say_status(dx_call *call) {
-    dx_slice body = call->response.body;
+    dx_slice body = dx_log_clean(call->client, call, call->arena, DX_CLEAN_TEXT, (dx_slice){0}, quotable(call->response.body));
     const char *phrase = dx_http_phrase(call->response.status);
     if (body.size > 200) body.size = 200;
     (void)dx_fail(&call->error, DX_ERROR_STATUS, "%.*s: the server answered %d %s%s%.*s", DX_SLICE_ARG(call->endpoint->full),
@@ -224,16 +240,16 @@ static void judge(dx_call *call) {
     dx_exchange *x = &call->x;
     call->error = (dx_error)DX_ERROR_INIT;
     call->error.phase = x->phase;
+    if (call->has_response && !call->has_sink) dx_client_judge_answer(call);
     if (x->failure != DX_ERROR_NONE) {
         say_failure(call);
     } else if (x->response.status >= 400 && call->raise) {
         say_status(call);
-    } else if (call->has_response && !call->has_sink) {
-        dx_client_judge_answer(call);
     }
     call->error.http_status = call->has_response ? call->response.status : 0;
     call->error.attempts = x->attempt;
     dx_client_judge_retry(call);
+    dx_log_clean_error(call);
 }
 
 void dx_call_keep_alive(dx_call *call) {
@@ -255,6 +271,7 @@ static void end(dx_call *call) {
     call->response.took = x->phase_since - x->started;
     memcpy(call->response.spent, x->spent, sizeof x->spent);
     dx_client_count(call);
+    dx_log_call_end(call);
     dx_apis_release(call->apis);
     call->apis = NULL;
     dx_client_tell_over(engine->client, call);
@@ -289,6 +306,7 @@ static void on_head(dx_transfer *transfer) {
 static bool on_piece(dx_transfer *transfer, dx_slice piece) {
     dx_call *call = DX_CONTAINER_OF(transfer, dx_call, transfer);
     dx_call_hold(call);
+    call->received += piece.size;
     bool more = call->sink.piece(call->sink.context, call, piece.data, piece.size);
     dx_call_release(call);
     return more;
@@ -429,6 +447,8 @@ void dx_call_begin(dx_call *call) {
     call->link = &call->engine->calls;
     if (call->next) call->next->link = &call->next;
     call->engine->calls = call;
+    dx_client_count_start(call);
+    dx_log_call_start(call);
     bool closing = atomic_load(&call->client->closing);
     if (closing || atomic_load(&call->cancel_asked)) {
         (void)dx_exchange_fail_out(x, closing ? DX_ERROR_CLOSED : DX_ERROR_CANCELLED, NULL);

@@ -7,6 +7,7 @@
 #include "client/auth.h"
 #include "client/bind.h"
 #include "client/engine.h"
+#include "duplex/middleware.h"
 #include "loop/alarm.h"
 
 struct dx_response {
@@ -55,6 +56,12 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
+    struct dx_meter *meter;            // NULL: not counted
+    uint64_t received;                 // bytes, of a stream
+    struct dx_call_secret *secrets;    // of this call alone (log_secret.c)
+    struct dx_redactor *own_redactor;  // of those, once it is needed
+    struct dx_call_log *log;           // what was logged of its attempts
+    dx_middleware_view *middleware;    // NULL: none runs
     dx_exchange_request *unredirected; // as it was before the first of them
     dx_upload *upload;                 // of the request as it is sent now; a redirect may take it away
     struct dx_hedging *hedging;        // of the attempt; NULL: none

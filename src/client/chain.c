@@ -1,6 +1,8 @@
 // The chains of a definition: which filters stand before a request, in which order. It is the same for all, so that what wraps what can be
 // known (docs/client/overview.md tells it).
 #include "client/client.h"
+#include "client/log.h"
+#include "client/meter.h"
 #include "client/policies.h"
 #include "client/redirect.h"
 
@@ -40,7 +42,9 @@ static dx_status add_breaker(chain_maker *m) {
 
 static dx_status add_limit(chain_maker *m) {
     const dx_limit_conf *conf;
-    bool own = m->settings->own_limit || dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
+    bool nearer = m->settings != m->api->settings; // an endpoint's layer, or a call's
+    bool own =
+        (nearer && m->settings->own_limit) || dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
     dx_status status = dx_policy_limit(&conf, m->client, m->settings, own ? m->name : m->api->name, m->arena, m->diags);
     if (status == DX_OK && conf) add(m, &dx_limit_filter, conf);
     return status;
@@ -102,8 +106,10 @@ static dx_status add_cache(chain_maker *m) {
 // Outermost first: a hit in the cache costs nothing else; what is tried again is everything below it; what waits, waits for each attempt;
 // the credential is put on last.
 static dx_status add_all(chain_maker *m) {
+    if (yyjson_arr_size(m->settings->middleware)) add(m, &dx_middleware_filter, m->settings->middleware);
     dx_status status = add_cache(m);
     if (status == DX_OK) status = add_retry(m);
+    if (m->client->options.log && m->client->options.log_level < DX_LEVEL_OFF) add(m, &dx_log_filter, NULL);
     if (status == DX_OK) status = add_breaker(m);
     if (status == DX_OK) status = add_limit(m);
     if (status == DX_OK) status = add_auth(m);
@@ -151,6 +157,7 @@ dx_status dx_client_build_chains(dx_client *client, dx_apis *apis, dx_diags *dia
     dx_status result = DX_OK;
     for (size_t i = 0; (entry = dx_map_next(&apis->apis, &i));) {
         dx_api *api = entry->value;
+        if (dx_policy_meters(&api->meters, client, api->name, apis->arena) != DX_OK) return DX_NO_MEMORY;
         dx_status status = build_located(client, &api->plain, api->settings, apis, diags);
         for (size_t j = 0; j < api->endpoint_count && status != DX_NO_MEMORY; j++) {
             dx_status own = build_located(client, api->endpoints[j], api->endpoints[j]->settings, apis, diags);

@@ -7,6 +7,7 @@
 #include "client/cache_custom.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/health.h"
 #include "client/warming.h"
 #include "loop/embed.h"
 
@@ -20,6 +21,11 @@ dx_apis *dx_client_apis(dx_client *client) {
 }
 
 // --- engines with threads ------------------------------------------------------------------------------------------------------------
+
+void dx_client_made_engine(dx_client *client, dx_engine *engine) {
+    engine->made_before = client->all;
+    client->all = engine;
+}
 
 static void *run_engine(void *ctx) {
     dx_engine *engine = ctx;
@@ -37,6 +43,7 @@ static dx_status start_engine(dx_client *client, unsigned index) {
     }
     engine->threaded = true;
     client->engines[index] = engine;
+    dx_client_made_engine(client, engine);
     return DX_OK;
 }
 
@@ -47,6 +54,14 @@ dx_engine *dx_client_engine(dx_client *client) {
     pthread_mutex_lock(&client->lock);
     if (!client->engines[index]) (void)!start_engine(client, index);
     dx_engine *engine = client->engines[index];
+    pthread_mutex_unlock(&client->lock);
+    return engine;
+}
+
+dx_engine *dx_client_first_engine(dx_client *client) {
+    pthread_mutex_lock(&client->lock);
+    if (!client->engines[0] && !client->options.loop) (void)!start_engine(client, 0);
+    dx_engine *engine = client->engines[0];
     pthread_mutex_unlock(&client->lock);
     return engine;
 }
@@ -70,6 +85,7 @@ dx_engine *dx_client_lend(dx_client *client) {
     pthread_mutex_unlock(&client->lock);
     if (engine || dx_engine_create(&engine, client, client->use, NULL) != DX_OK) return engine;
     pthread_mutex_lock(&client->lock);
+    dx_client_made_engine(client, engine);
     note_lent(client, engine);
     pthread_mutex_unlock(&client->lock);
     return engine;
@@ -316,7 +332,20 @@ static void close_engine(dx_task *task) {
     dx_loop_stop(c->engine->loop);
 }
 
+static void free_added(dx_client *client) {
+    while (client->own_checks) {
+        struct dx_own_check *first = client->own_checks;
+        client->own_checks = first->next;
+        dx_memory_free(first);
+    }
+    for (size_t i = 0; i < client->used_count; i++) dx_memory_free((void *)(uintptr_t)client->used[i].name.data);
+    for (size_t i = 0; i < client->hook_count; i++) dx_memory_free((void *)(uintptr_t)client->hooks[i].model.data);
+    dx_memory_free(client->path);
+    dx_redactor_destroy(client->redactor);
+}
+
 static void unhold(dx_client *client) {
+    (void)pthread_mutex_destroy(&client->changing);
     dx_pool_release(client->pool);
     dx_redis_links_deinit(&client->redis);
     (void)pthread_mutex_destroy(&client->lock);
@@ -372,6 +401,7 @@ static void destroy_engine(dx_engine *engine) {
 void dx_client_close(dx_client *client) {
     if (!client) return;
     atomic_store(&client->closing, true);
+    dx_health_unwatch(client);
     dx_warming_stop(client);
     end_starting(client);
     for (unsigned i = 0; i < client->engine_count; i++)
@@ -386,7 +416,9 @@ void dx_client_close(dx_client *client) {
     }
     dx_driver_leave(client);
     dx_apis_release(client->apis);
+    dx_manager_deinit(client);
     dx_upstreams_deinit(&client->upstreams);
+    free_added(client);
     dx_customs_close(client->customs);
     dx_token_set_release(client->tokens);
     dx_custom_auths_deinit(client);

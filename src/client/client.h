@@ -3,13 +3,30 @@
 #define DX_CLIENT_CLIENT_H
 
 #include "client/call.h"
+#include "client/middleware.h"
 #include "client/pool.h"
 #include "client/redis_links.h"
 #include "client/token.h"
 #include "client/upstream.h"
 #include "duplex/loop.h"
+#include "duplex/manager.h"
+#include "policy/redact.h"
 
 #define DX_CLIENT_THREADS_CAP 64
+
+struct dx_own_check { // of an API's health, by the program
+    struct dx_own_check *next;
+    dx_slice name;
+    dx_health_check check;
+    void *context;
+};
+
+// What runs checks of health by itself, on the first engine.
+typedef struct dx_checker {
+    dx_timer timer;
+    dx_task task;
+    atomic_bool posted;
+} dx_checker;
 
 struct dx_client {
     pthread_mutex_t lock;  // of everything here that changes
@@ -36,6 +53,21 @@ struct dx_client {
     struct dx_warming *warming;    // of the present APIs; NULL: nothing is kept warm
     dx_loop_driver driver;         // with options.loop
     dx_loop *driven;
+    dx_engine *all;        // every one that was made
+    dx_redactor *redactor; // of everything that people may see
+    uint64_t id_seed[2];   // of correlation ids
+    atomic_uint_least64_t id_next;
+    dx_used used[DX_MIDDLEWARE_CAP]; // only ever added to
+    atomic_size_t used_count;
+    dx_model_hooked hooks[DX_HOOKS_CAP]; // likewise
+    atomic_size_t hook_count;
+    struct dx_own_check *own_checks;
+    dx_checker watch;
+    // the manager's
+    pthread_mutex_t changing;         // one change at a time; taken before `lock`
+    char *path;                       // of the definition, for reading it again
+    dx_apis *base;                    // the definition's own APIs; held
+    struct dx_registered *registered; // those that came at run time
 };
 
 // --- what calls need of it, any thread
@@ -88,12 +120,23 @@ void dx_limiter_end_turns(dx_engine *engine);
 // --- judge.c: what an answer means, once it is here
 void dx_client_judge_answer(dx_call *call); // held against its model: error and code
 void dx_client_judge_retry(dx_call *call);  // error.retryable, error.retry_after_ms
-// --- count.c
+// --- meter.c
+void dx_client_count_start(dx_call *call);
 void dx_client_count(dx_call *call);
+// --- metrics.c
+dx_error_code dx_client_no_api(dx_error *error, const dx_apis *apis, const char *name); // "there is no API …"
+// --- manager.c
+void dx_manager_deinit(dx_client *client);
+// --- open.c
+// Reads APIs from `path`, or from `text` when it is not empty, over the defaults and models of `base` (NULL: a whole definition), and
+// builds their chains. Findings go to `found`.
+dx_status dx_client_load(dx_apis **out, dx_client *client, const char *path, dx_slice text, dx_apis *base, dx_diags *found) DX_MUST_USE;
 // --- auth_custom.c
 void dx_custom_auths_deinit(dx_client *client);
 // --- client.c
 void dx_client_tell_over(dx_client *client, dx_call *call);
+dx_engine *dx_client_first_engine(dx_client *client);             // started when it must be; NULL: it can't be
+void dx_client_made_engine(dx_client *client, dx_engine *engine); // it is among all of them from now on
 // --- response.c
 void dx_response_forget(dx_response *response); // what it parsed
 // The body as JSON, parsed once; NULL: it is none, or there is no memory. Lives as long as the response. Any thread.

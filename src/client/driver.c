@@ -14,6 +14,7 @@ dx_error_code dx_driver_enter(dx_client *client, dx_error *error) {
     memcpy(driver, given, given->size < sizeof *driver ? given->size : sizeof *driver);
     dx_status status = driver->uv ? dx_loop_create_on(&client->driven, driver->uv) : dx_loop_create(&client->driven);
     if (status == DX_OK) status = dx_engine_create(&client->engines[0], client, client->use, client->driven);
+    if (status == DX_OK) dx_client_made_engine(client, client->engines[0]);
     if (status != DX_OK) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory or no descriptor for the loop");
     if (!driver->uv && driver->watch && !driver->watch(driver->context, client, dx_loop_backend_fd(client->driven)))
         return dx_fail(error, DX_ERROR_ARGUMENT, "the loop's driver can't watch a descriptor");

@@ -17,8 +17,9 @@ struct dx_engine {
     struct dx_call *calls;         // under way
     struct dx_limiter_turn *turns; // of the program's own limiters (client/public_limit.c)
     struct dx_client *client;
-    dx_engine *next;  // among those at rest
-    pthread_t thread; // of an engine with a thread of its own
+    dx_engine *next;        // among those at rest
+    dx_engine *made_before; // of the client's, none of which goes before the client
+    pthread_t thread;       // of an engine with a thread of its own
     bool threaded, borrowed_loop;
     pthread_t owner;                   // of a borrowed loop: its thread
     size_t keep_alive;                 // calls that such a loop has to run on for

@@ -1,9 +1,12 @@
 // Opening a client: the definition is read by the same stages as a server's, but its other sections are nobody's business here.
 #include "base/memory.h"
+#include "base/random.h"
 #include "client/cache_custom.h"
 #include "client/client.h"
 #include "client/driver.h"
 #include "client/fail.h"
+#include "client/health.h"
+#include "client/log.h"
 #include "client/transport.h"
 #include "client/warming.h"
 
@@ -14,13 +17,13 @@ static const char *look_up(void *ctx, const char *name) {
     return options->variable(options->variable_context, name);
 }
 
-static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_client *client, dx_diags *findings) {
+static dx_status load(dx_apis **out, const char *path, dx_slice text, dx_client *client, dx_apis *base, dx_diags *findings) {
     dx_definition_options options = {0};
     if (client->options.variable) {
         options.variable = look_up;
         options.ctx = &client->options;
     }
-    return dx_apis_load(out, path, text, &options, client->keeps_definition, findings);
+    return dx_apis_load_over(out, path, text, &options, client->keeps_definition, base, findings);
 }
 
 // Endpoints that share settings find the same.
@@ -32,15 +35,32 @@ static bool is_repeated(const dx_diags *found, const dx_diag *diag) {
 }
 
 // What stands between a caller and the network; findings get their lines.
-static dx_status build_chains(dx_client *client, dx_diags *findings) {
+static dx_status build_chains(dx_client *client, dx_apis *apis, dx_diags *findings) {
     dx_diags found;
     dx_diags_init(&found, findings->arena);
-    dx_status status = dx_client_build_chains(client, client->apis, &found);
+    dx_status status = dx_client_build_chains(client, apis, &found);
     for (const dx_diag *diag = found.first; diag; diag = diag->next) {
         if (is_repeated(&found, diag)) continue;
-        dx_diag *told = dx_definition_complain(client->apis->definition, findings, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
+        dx_diag *told = dx_definition_complain(apis->definition, findings, diag->pointer, "%.*s", DX_SLICE_ARG(diag->message));
         dx_diag_suggest(findings, told, diag->suggestion);
     }
+    return status;
+}
+
+dx_status dx_client_load(dx_apis **out, dx_client *client, const char *path, dx_slice text, dx_apis *base, dx_diags *found) {
+    *out = NULL;
+    dx_status status = load(out, path, text, client, base, found);
+    if (status == DX_OK) status = dx_log_learn(client, *out);
+    if (status == DX_TOO_LARGE) {
+        (void)dx_diags_add(found, DX_INVALID, (dx_slice){"", 0}, "it has more secrets, or longer ones, than can be kept out of logs");
+        status = DX_INVALID;
+    }
+    if (status == DX_OK) status = build_chains(client, *out, found);
+    if (status == DX_OK) (*out)->serial = ++client->serial;
+    if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(*out);
+    if (status == DX_OK) return status;
+    dx_apis_release(*out);
+    *out = NULL;
     return status;
 }
 
@@ -49,10 +69,8 @@ static dx_error_code read_apis(dx_client *client, const char *path, dx_slice tex
     dx_diags findings;
     if (!arena) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     dx_diags_init(&findings, arena);
-    dx_status status = load(&client->apis, path, text, client, &findings);
-    if (status == DX_OK) status = build_chains(client, &findings);
-    if (status == DX_OK) client->apis->serial = ++client->serial;
-    if (status == DX_OK && !client->keeps_definition) dx_apis_forget_definition(client->apis);
+    dx_status status = dx_client_load(&client->base, client, path, text, NULL, &findings);
+    if (status == DX_OK) client->apis = dx_apis_hold(client->base);
     dx_error_code code = DX_ERROR_NONE;
     if (status == DX_NO_MEMORY) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to read the definition");
     if (status != DX_OK && status != DX_NO_MEMORY) code = dx_fail_diags(error, DX_ERROR_CONFIG, &findings);
@@ -76,9 +94,11 @@ static dx_client *make(void) {
     dx_client *client = dx_memory_zalloc(1, sizeof *client);
     if (!client) return NULL;
     client->pool = dx_pool_create();
+    client->redactor = dx_redactor_create(NULL);
     client->customs = client->pool ? dx_customs_create() : NULL;
     client->tokens = dx_token_set_create(client);
-    if (!client->customs || !client->tokens) {
+    if (!client->customs || !client->tokens || !client->redactor) {
+        dx_redactor_destroy(client->redactor);
         dx_pool_release(client->pool);
         if (client->customs) dx_customs_close(client->customs);
         dx_token_set_release(client->tokens);
@@ -86,6 +106,8 @@ static dx_client *make(void) {
         return NULL;
     }
     (void)pthread_mutex_init(&client->lock, NULL);
+    (void)pthread_mutex_init(&client->changing, NULL);
+    dx_random_bytes(client->id_seed, sizeof client->id_seed);
     dx_redis_links_init(&client->redis);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -102,6 +124,9 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
     if (!client) return dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
     dx_error_code code = take_options(client, options, error);
     client->keeps_definition = keep;
+    client->path = dx_memory_alloc(strlen(path) + 1);
+    if (!code && !client->path) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory for a client");
+    if (client->path) memcpy(client->path, path, strlen(path) + 1);
     if (!code) code = read_apis(client, path, text, error);
     if (!code && client->options.loop) code = dx_driver_enter(client, error);
     if (!code) code = dx_warming_start(client, error);
@@ -109,6 +134,7 @@ static dx_error_code open_client(dx_client **out, const char *path, dx_slice tex
         dx_client_close(client);
         return code;
     }
+    dx_health_watch(client);
     *out = client;
     return DX_ERROR_NONE;
 }
@@ -131,7 +157,7 @@ dx_status dx_client_check(const dx_definition *definition, dx_diags *diags) {
     if (!client) return DX_NO_MEMORY;
     dx_status status = take_options(client, NULL, &error) ? DX_INTERNAL : DX_OK;
     if (status == DX_OK) status = dx_apis_read(&client->apis, definition, diags);
-    if (status == DX_OK) status = build_chains(client, diags);
+    if (status == DX_OK) status = build_chains(client, client->apis, diags);
     dx_client_close(client);
     return status;
 }

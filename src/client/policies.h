@@ -25,6 +25,8 @@ dx_status dx_policy_limit(const dx_limit_conf **out, dx_client *client, const dx
 dx_status dx_policy_cache(dx_cache_conf **out, dx_client *client, const dx_settings *settings, const dx_api *api, dx_slice at,
                           dx_arena *arena, dx_diags *diags) DX_MUST_USE;
 
+// What is counted of an API: kept by its name alone.
+dx_status dx_policy_meters(struct dx_meters **out, dx_client *client, dx_slice name, dx_arena *arena) DX_MUST_USE;
 // What is kept of a limit (client/policy_limit.c), by the conf that was made of it. As long as the settings that the conf is of.
 typedef struct dx_limit_kept {
     dx_limit *limit; // or

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "client/client.h"
+#include "client/fail.h"
 
 typedef struct dx_parsed {
     yyjson_doc *doc; // NULL: it is no JSON
@@ -177,4 +178,22 @@ const char *dx_response_endpoint(const dx_response *response) {
 
 const char *dx_response_correlation_id(const dx_response *response) {
     return call_of(response)->correlation_id.data ? call_of(response)->correlation_id.data : "";
+}
+
+// --- as a model ------------------------------------------------------------------------------------------------------------------------
+
+dx_error_code dx_response_model(const dx_response *response, const dx_model *model, void *out, const char *pointer, dx_error *error) {
+    size_t size;
+    if (!pointer || !*pointer) {
+        const char *body = dx_response_body(response, &size);
+        return dx_model_from_json(out, model, body, size, 0, error);
+    }
+    char *text = dx_response_json(response, pointer, &size);
+    if (!text) {
+        memset(out, 0, model->size);
+        return dx_fail(error, DX_ERROR_MALFORMED, "%s: the answer has nothing at \"%s\"", dx_response_endpoint(response), pointer);
+    }
+    dx_error_code code = dx_model_from_json(out, model, text, size, 0, error);
+    dx_text_free(text);
+    return code;
 }

@@ -242,13 +242,18 @@ static dx_status read_headers(dx_settings *s, dx_arena *arena, dx_slice at, dx_d
 static dx_status read_tree(dx_settings *s, dx_arena *arena, dx_slice at, dx_diags *diags) {
     yyjson_val *tree = s->tree, *validate = yyjson_obj_get(tree, "validate"), *redirect = yyjson_obj_get(tree, "redirect"),
                *log = yyjson_obj_get(tree, "log");
-    dx_log_level level = DX_LOG_INFO;
+    dx_log_level level = DX_LOG_DEBUG;
     (void)dx_log_level_parse(dx_json_member_slice(log, "level"), &level);
     s->timeout = seconds(tree, "timeout");
     s->raise = flag(tree, "raise_on_error");
     s->validate_request = flag(validate, "request");
     s->validate_response = flag(validate, "response");
     s->strict = flag(validate, "strict");
+    s->trace = flag(tree, "trace");
+    dx_slice naming = dx_json_member_slice(tree, "case"); // what the API has; callers see the other
+    s->naming = dx_slice_equal(naming, DX_SLICE("camel"))   ? DX_CASE_SNAKE
+                : dx_slice_equal(naming, DX_SLICE("snake")) ? DX_CASE_CAMEL
+                                                            : DX_CASE_AS_IS;
     s->redirect = (dx_redirect_settings){flag(redirect, "follow"), flag(redirect, "cross_origin"), (unsigned)number(redirect, "max")};
     s->log = (dx_log_settings){(int)level, flag(log, "bodies"), number(log, "body_cap"), yyjson_obj_get(log, "redact")};
     s->auth = part(tree, "auth");

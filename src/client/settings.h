@@ -38,7 +38,7 @@ typedef struct dx_redirect_settings {
 } dx_redirect_settings;
 
 typedef struct dx_log_settings {
-    int level; // dx_log_level
+    int level; // dx_log_level; DEBUG: all that the program wants
     bool bodies;
     size_t body_cap;
     yyjson_val *redact;
@@ -49,7 +49,8 @@ typedef struct dx_settings {
     dx_wire_settings wire;
     dx_nanos timeout; // 0: none
     bool raise;
-    bool validate_request, validate_response, strict;
+    bool validate_request, validate_response, strict, trace;
+    uint8_t naming;    // dx_case of what callers see; DX_CASE_AS_IS: as the API has it
     dx_fields headers; // default_headers
     dx_retry_settings retry;
     dx_redirect_settings redirect;
