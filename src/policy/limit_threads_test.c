@@ -139,7 +139,7 @@ static void *enter_and_leave(void *ctx) {
         for (int i = 0; i < WAITERS; i++) {
             dx_nanos now = atomic_fetch_add(&all->now, 1000), wait;
             waiting *self = &waiters[i];
-            self->waiter.granted = told;
+            self->waiter = (dx_limit_waiter){.granted = told};
             self->all = all;
             atomic_init(&self->told, 0);
             dx_nanos deadline = i % 2 ? DX_LIMIT_NEVER : now + 20 * DX_MICROSECOND;
