@@ -204,22 +204,25 @@ static void add(const dx_cache_use *use, bool new_set, bool new_meter, void *ctx
     dx_cache_sum_set(&s->sum, use->set);
 }
 
+static void add_all(summing *s, const work *w) {
+    dx_map_entry *entry;
+    dx_map_init(&s->seen, w->arena);
+    if (w->api) each_use(w->api, add, s);
+    for (size_t i = 0; !w->api && (entry = dx_map_next(&w->apis->apis, &i));) each_use(entry->value, add, s);
+    dx_cache_sum_finish(&s->sum);
+}
+
 dx_error_code dx_client_cache_stats(dx_client *client, const char *api, dx_cache_report *out, dx_error *error) {
     work w = {0};
     dx_error_code code = begin(&w, client, api, error);
     summing *s = code ? NULL : DX_ARENA_NEW(w.arena, summing);
-    if (!code && !s) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to go through the caches");
-    if (!code) {
-        dx_map_entry *entry;
-        dx_map_init(&s->seen, w.arena);
-        if (w.api) each_use(w.api, add, s);
-        for (size_t i = 0; !w.api && (entry = dx_map_next(&w.apis->apis, &i));) each_use(entry->value, add, s);
-        dx_cache_sum_finish(&s->sum);
+    if (s) {
         uint32_t size = out->size;
+        add_all(s, &w);
         s->sum.report.size = size;
         memcpy(out, &s->sum.report, size < sizeof s->sum.report ? size : sizeof s->sum.report);
-        if (s->short_of_memory) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to go through the caches");
     }
+    if (!code && (!s || s->short_of_memory)) code = dx_fail(error, DX_ERROR_NO_MEMORY, "there is no memory to go through the caches");
     end(&w);
     return code;
 }

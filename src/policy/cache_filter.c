@@ -217,19 +217,16 @@ static dx_verdict decide(cached *c) {
     if (entry && !hold(x, entry)) entry = NULL;
     c->entry = entry;
     c->decision = dx_freshness_decide(entry ? &entry->freshness : NULL, c->asked.method, &x->request.fields, c->now);
-    switch (c->decision.verdict) {
-    case DX_CACHE_FRESH:
-    case DX_CACHE_STALE_REVALIDATE:
+    dx_cache_verdict verdict = c->decision.verdict;
+    if (entry && (verdict == DX_CACHE_FRESH || verdict == DX_CACHE_STALE_REVALIDATE)) {
         c->answered = true;
         (void)answer(c, entry, c->decision.stale ? DX_CACHED_STALE : DX_CACHED_HIT, c->decision.age_s);
-        if (c->decision.verdict == DX_CACHE_STALE_REVALIDATE) revalidate(c);
+        if (verdict == DX_CACHE_STALE_REVALIDATE) revalidate(c);
         return DX_ANSWER;
-    case DX_CACHE_UNSATISFIABLE:
-        c->answered = true;
-        return dx_exchange_fail_out(x, DX_ERROR_NOT_CACHED, NULL);
-    default:
-        return fetch(c);
     }
+    if (verdict != DX_CACHE_UNSATISFIABLE) return fetch(c);
+    c->answered = true;
+    return dx_exchange_fail_out(x, DX_ERROR_NOT_CACHED, NULL);
 }
 
 static void on_found(dx_cache_call *call) {
@@ -347,10 +344,10 @@ static bool is_out_of_reach(dx_error_code failure) {
            failure == DX_ERROR_CIRCUIT_OPEN || failure == DX_ERROR_QUEUE_FULL;
 }
 
-// Whether what is stale stands in for what came (RFC 5861 section 4).
+// Whether what is stale, if there is anything, stands in for what came (RFC 5861 section 4).
 static bool falls_back(const cached *c) {
     const dx_exchange *x = c->x;
-    if (!c->entry || c->decision.error_until <= dx_clock_utc()) return false;
+    if (c->decision.error_until <= dx_clock_utc()) return false;
     return x->failure != DX_ERROR_NONE ? is_out_of_reach(x->failure) : dx_freshness_is_error(x->response.status);
 }
 
@@ -368,13 +365,13 @@ static void land(cached *c, dx_cache_entry *entry, bool failed) {
 static void store(cached *c) {
     dx_exchange *x = c->x;
     bool failed = x->failure != DX_ERROR_NONE;
-    if (falls_back(c)) { // an error that says it may be stored does not drive out what is better
+    if (c->entry && falls_back(c)) { // an error that says it may be stored does not drive out what is better
         land(c, c->entry, false);
         (void)answer(c, c->entry, DX_CACHED_STALE, age_s(c->entry, dx_clock_utc()));
         return;
     }
     dx_cache_entry *entry = NULL;
-    if (!failed && x->response.status == 304 && c->asks)
+    if (!failed && x->response.status == 304 && c->asks && c->entry)
         entry = confirm(c);
     else if (!failed)
         entry = make_entry(c, x->response.status, &x->response.fields, x->response.body);

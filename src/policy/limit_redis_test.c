@@ -87,25 +87,27 @@ static void who_is_over_the_burst_waits_and_comes_in_order(void **state) {
     for (int i = 0; i < ASKS; i++) assert_int_equal(wait_for(w, &w->answers[i]), DX_OK);
     for (int i = 0; i < ASKS; i++) assert_int_equal(w->answers[i].order, i + 1);
     assert_int_equal(stats_of(w).granted, ASKS);
-    assert_int_equal(stats_of(w).waited, ASKS - 2);
+    assert_true(stats_of(w).waited <= ASKS - 2);
     assert_int_equal(stats_of(w).waiting, 0);
 }
 
 static void a_wait_that_would_be_too_long_is_refused(void **state) {
     world *w = *state;
-    (void)ask(w, 0);
-    (void)ask(w, 1);
-    answer *late = ask_until(w, 2, "", DX_MILLISECOND);
+    assert_int_equal(dx_limit_redis_update(w->shared, 1, 3600 * DX_SECOND, 2), DX_OK);
+    for (int i = 0; i < 2; i++) assert_int_equal(wait_for(w, ask(w, i)), DX_OK);
+    answer *late = ask(w, 2);
     assert_int_equal(wait_for(w, late), DX_RATE_LIMITED);
-    assert_in_range(late->wait, DX_MILLISECOND, 20 * DX_MILLISECOND);
-    for (int i = 3; i < 5; i++) (void)ask(w, i);
-    dx_loop_turn(w->loop);
-    assert_int_equal(wait_for(w, ask_until(w, 5, "", 0)), DX_RATE_LIMITED);
-    for (int i = 3; i < 5; i++) assert_int_equal(wait_for(w, &w->answers[i]), DX_OK);
+    assert_in_range(late->wait, 3000 * DX_SECOND, 3600 * DX_SECOND);
+    (void)ask_until(w, 3, "", 7200 * DX_SECOND);
+    while (stats_of(w).waiting == 0) dx_loop_wait(w->loop, -1);
+    (void)ask_until(w, 4, "", 7200 * DX_SECOND);
+    assert_int_equal(stats_of(w).waiting, 2);
+    assert_int_equal(wait_for(w, ask(w, 5)), DX_RATE_LIMITED); // behind those two, without asking
 }
 
 static void keys_have_buckets_of_their_own(void **state) {
     world *w = *state;
+    assert_int_equal(dx_limit_redis_update(w->shared, 1, 3600 * DX_SECOND, 2), DX_OK);
     for (int i = 0; i < ASKS; i++) (void)ask_until(w, i, i % 2 ? "a" : "b", 0);
     for (int i = 0; i < 4; i++) assert_int_equal(wait_for(w, &w->answers[i]), DX_OK);
     for (int i = 4; i < 6; i++) assert_int_equal(wait_for(w, &w->answers[i]), DX_RATE_LIMITED);
