@@ -418,9 +418,9 @@ void dx_client_close(dx_client *client) {
     dx_apis_release(client->apis);
     dx_manager_deinit(client);
     dx_upstreams_deinit(&client->upstreams);
-    free_added(client);
     dx_customs_close(client->customs);
     dx_token_set_release(client->tokens);
     dx_custom_auths_deinit(client);
+    free_added(client);
     unhold(client);
 }

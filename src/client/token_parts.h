@@ -58,6 +58,7 @@ struct dx_tokens {
     pthread_cond_t told; // a job is over
     // --- under the lock
     dx_token *current; // changed by the thread that renews alone
+    dx_token *before;  // the one before it, which calls under way may still tell of
     uint64_t serial;
     dx_nanos fresh_until, valid_until; // monotonic
     bool refused;                      // by the server, before its time
@@ -106,10 +107,11 @@ void dx_tokens_wake(dx_tokens *tokens, bool failed);
 bool dx_tokens_kick(dx_tokens *tokens); // under its lock; false: there is no thread
 dx_nanos dx_tokens_leeway(const dx_tokens *tokens, int64_t lifetime_s);
 // --- token_renew.c
-void dx_tokens_renew(dx_tokens *tokens);                      // where it is needed and nothing is under way
-void dx_tokens_publish(dx_tokens *tokens, dx_token *token);   // takes it over; NULL: there is none any more
-void dx_tokens_rest(dx_tokens *tokens);                       // after a job: what is left to do
-void dx_tokens_end_renewing(dx_tokens *tokens, bool at_once); // at the end of the thread
+void dx_tokens_renew(dx_tokens *tokens);                                               // where it is needed and nothing is under way
+void dx_tokens_tell_secret(const dx_tokens *tokens, const dx_token *token, bool gone); // the client's redactor; takes NULL
+void dx_tokens_publish(dx_tokens *tokens, dx_token *token);                            // takes it over; NULL: there is none any more
+void dx_tokens_rest(dx_tokens *tokens);                                                // after a job: what is left to do
+void dx_tokens_end_renewing(dx_tokens *tokens, bool at_once);                          // at the end of the thread
 // --- token_ask.c
 void dx_tokens_do_jobs(dx_tokens *tokens);
 void dx_tokens_fail_jobs(dx_tokens *tokens);

@@ -3,6 +3,8 @@
 // nothing is sent without the lock, and nothing that came is given up because a call does not want it any more.
 #include "base/memory.h"
 #include "base/random.h"
+#include "client/client.h"
+#include "client/log.h"
 #include "client/token_parts.h"
 
 #define RENEW_ARENA_CAP ((size_t)8 << 20)
@@ -70,12 +72,27 @@ void dx_tokens_rest(dx_tokens *tokens) {
     dx_tokens_renew(tokens); // for those who came meanwhile
 }
 
+void dx_tokens_tell_secret(const dx_tokens *tokens, const dx_token *token, bool gone) {
+    dx_client *client = tokens->set->client;
+    if (!token) return;
+    if (gone) {
+        dx_client_secret_gone(client, token->access);
+        dx_client_secret_gone(client, token->refresh);
+    } else { // over a cap of the redactor's it is still found by name and by look
+        (void)!dx_client_secret(client, token->access);
+        (void)!dx_client_secret(client, token->refresh);
+    }
+}
+
 void dx_tokens_publish(dx_tokens *tokens, dx_token *token) {
     dx_nanos now = dx_clock_monotonic();
     pthread_mutex_lock(&tokens->lock);
     bool other = !token || !tokens->current || !dx_slice_equal(token->access, tokens->current->access);
-    dx_token_destroy(tokens->current);
+    dx_tokens_tell_secret(tokens, tokens->before, true);
+    dx_token_destroy(tokens->before);
+    tokens->before = tokens->current;
     tokens->current = token;
+    dx_tokens_tell_secret(tokens, token, false);
     if (other) {
         tokens->serial++;
         atomic_store(&tokens->unproven, tokens->refused);

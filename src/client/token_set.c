@@ -118,7 +118,10 @@ void dx_tokens_free(dx_tokens *tokens) {
     dx_token_set *set = tokens->set;
     dx_token_store_destroy(tokens->store);
     if (tokens->source) tokens->ops->destroy(tokens->source);
+    dx_tokens_tell_secret(tokens, tokens->current, true);
+    dx_tokens_tell_secret(tokens, tokens->before, true);
     dx_token_destroy(tokens->current);
+    dx_token_destroy(tokens->before);
     dx_token_destroy(tokens->basis);
     dx_token_destroy(tokens->coming);
     (void)pthread_mutex_destroy(&tokens->lock);
