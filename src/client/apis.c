@@ -67,7 +67,7 @@ static dx_status make_settings(reading *r, const dx_settings **out, const dx_set
     return status == DX_INVALID ? DX_OK : status;
 }
 
-// An API has settings of its own even where it says nothing: its chain and what is kept of it hang on them.
+// Settings of its own even for a layer that says nothing: its chain and what is kept of it hang on them.
 static dx_status make_own_settings(reading *r, const dx_settings **out, const dx_settings *defaults, yyjson_val *above, dx_slice at) {
     dx_status status = make_settings(r, out, defaults, above, at);
     if (status != DX_OK || *out != defaults) return status;
@@ -318,7 +318,9 @@ static dx_status read_endpoint(reading *r, dx_endpoint *endpoint, const dx_api *
     endpoint->auth_required = !auth || yyjson_get_bool(auth);
     endpoint->idempotent = idempotent ? yyjson_get_bool(idempotent) : is_idempotent((dx_method)endpoint->method);
     endpoint->paginate = keep_value(r, yyjson_obj_get(settings, "paginate"));
-    dx_status status = make_settings(r, &endpoint->settings, api->settings, settings, at);
+    // A bucket for each endpoint hangs on a chain for each.
+    bool apart = dx_slice_equal(dx_json_member_slice(api->settings->rate_limit, "per"), DX_SLICE("endpoint"));
+    dx_status status = (apart ? make_own_settings : make_settings)(r, &endpoint->settings, api->settings, settings, at);
     if (status == DX_OK) status = read_body(r, endpoint, settings);
     if (status == DX_OK) status = read_params(r, endpoint, settings, at);
     if (status != DX_OK) return status;

@@ -18,15 +18,19 @@ static toy_server server;
 static dx_client *client;
 static dx_error error;
 
-static void open_with(const char *auth) {
+static void open_logging(const char *auth, const dx_client_options *options) {
     char text[4096];
     int size =
         snprintf(text, sizeof text,
                  "{\"apis\":{\"a\":{\"base_url\":\"http://127.0.0.1:%u\",\"auth\":%s,\"endpoints\":{\"v1\":{"
                  "\"get\":{\"path\":\"/x\"},\"post\":{\"path\":\"/x\",\"method\":\"POST\",\"params\":{\"n\":{\"type\":\"int\"}}}}}}}}",
                  (unsigned)server.port, auth);
-    dx_error_code code = dx_client_open_text(&client, text, (size_t)size, NULL, &error);
+    dx_error_code code = dx_client_open_text(&client, text, (size_t)size, options, &error);
     if (code) fail_msg("%s", error.message);
+}
+
+static void open_with(const char *auth) {
+    open_logging(auth, NULL);
 }
 
 static dx_error_code call(const char *name, const dx_arg *args, const dx_call_options *options) {
@@ -318,6 +322,60 @@ static void test_a_call_that_is_cancelled_leaves_and_the_others_get_the_one_toke
     toy_server_stop(&tokens);
 }
 
+typedef struct told {
+    pthread_mutex_t lock;
+    size_t size;
+    char text[16384];
+} told;
+
+static void tell(void *ctx, dx_level level, const char *json, size_t size) {
+    told *t = ctx;
+    (void)level;
+    pthread_mutex_lock(&t->lock);
+    if (t->size + size < sizeof t->text)
+        t->size += (size_t)snprintf(t->text + t->size, sizeof t->text - t->size, "%.*s\n", (int)size, json);
+    pthread_mutex_unlock(&t->lock);
+}
+
+#define REFUSED_TOKEN                                                                                                                      \
+    "HTTP/1.1 401 Unauthorized\r\nContent-Length: 71\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"                       \
+    "{\"error\":\"invalid_client\",\"error_description\":\"no plant-client-secret\"}"
+#define PLANTED_TOKEN                                                                                                                      \
+    "HTTP/1.1 200 OK\r\nContent-Length: 57\r\nConnection: close\r\n\r\n{\"access_token\":\"plant-access\",\"refresh_token\":\"plant-r\"}"
+
+// The server that refuses, and the API that quotes, say the secrets themselves.
+static void test_tokens_are_told_of_in_the_log_and_never_told(void **state) {
+    told t = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    dx_client_options options = DX_CLIENT_OPTIONS_INIT;
+    toy_server tokens;
+    char auth[512];
+    (void)state;
+    toy_server_start(&tokens);
+    toy_server_answer(&tokens, REFUSED_TOKEN);
+    tokens.otherwise = PLANTED_TOKEN;
+    snprintf(auth, sizeof auth,
+             "{\"type\":\"oauth2\",\"token_url\":\"http://127.0.0.1:%u/t\",\"client_id\":\"i\",\"client_secret\":\"plant-client-secret\","
+             "\"cooldown\":0}",
+             (unsigned)tokens.port);
+    options.log = tell;
+    options.log_context = &t;
+    options.log_level = DX_LEVEL_DEBUG;
+    open_logging(auth, &options);
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_AUTH);
+    assert_null(strstr(error.message, "plant"));
+    toy_server_answer(&server, "HTTP/1.1 403 Forbidden\r\nX-Was: plant-access\r\nContent-Length: 23\r\nConnection: close\r\n\r\n"
+                               "plant-access is no good");
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_STATUS);
+    assert_null(strstr(error.message, "plant"));
+    dx_client_close(client);
+    client = NULL;
+    assert_true(toy_server_got(&server, 0, "Authorization: Bearer plant-access"));
+    assert_non_null(strstr(t.text, "\"event\":\"token_refused\",\"api\":\"a\",\"reason\":\""));
+    assert_non_null(strstr(t.text, "\"event\":\"token_fetched\",\"api\":\"a\""));
+    assert_null(strstr(t.text, "plant"));
+    toy_server_stop(&tokens);
+}
+
 static void test_closing_the_client_ends_calls_that_wait_for_a_token(void **state) {
     (void)state;
     toy_server tokens;
@@ -403,6 +461,7 @@ int main(void) {
         CASE(test_a_handler_may_be_done_on_another_thread_after_its_call_has_gone),
         CASE(test_a_handler_may_call_on_the_same_client_and_its_failure_is_told),
         CASE(test_a_call_that_is_cancelled_leaves_and_the_others_get_the_one_token),
+        CASE(test_tokens_are_told_of_in_the_log_and_never_told),
         CASE(test_closing_the_client_ends_calls_that_wait_for_a_token),
         CASE(test_every_failing_allocation_is_told_as_such),
         CASE(test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_order),

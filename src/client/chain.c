@@ -40,11 +40,16 @@ static dx_status add_breaker(chain_maker *m) {
     return status;
 }
 
+// Whether the endpoint has a bucket of its own: its layer or a call's says so, or the limit is for each of them.
+static bool has_own_limit(const chain_maker *m) {
+    const dx_settings *above = m->api->settings, *endpoint = m->endpoint->settings;
+    return (m->settings != above && m->settings->own_limit) || (endpoint != above && endpoint->own_limit) ||
+           dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
+}
+
 static dx_status add_limit(chain_maker *m) {
     const dx_limit_conf *conf;
-    bool nearer = m->settings != m->api->settings; // an endpoint's layer, or a call's
-    bool own =
-        (nearer && m->settings->own_limit) || dx_slice_equal(dx_json_member_slice(m->settings->rate_limit, "per"), DX_SLICE("endpoint"));
+    bool own = has_own_limit(m);
     dx_status status = dx_policy_limit(&conf, m->client, m->settings, own ? m->name : m->api->name, m->arena, m->diags);
     if (status == DX_OK && conf) add(m, &dx_limit_filter, conf);
     return status;

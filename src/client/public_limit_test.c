@@ -254,17 +254,23 @@ static dx_client *client_of(test_origin *origin, const char *limit) {
     test_origin_start(origin);
     int size = snprintf(text, sizeof text,
                         "{\"apis\": {\"a\": {\"base_url\": \"%s\", \"rate_limit\": %s, \"endpoints\": {\"v1\": {"
-                        "\"x\": {\"path\": \"/x\"}, \"free\": {\"path\": \"/free\", \"rate_limit\": null}}}}}}",
+                        "\"x\": {\"path\": \"/x\"}, \"y\": {\"path\": \"/y\"}, "
+                        "\"own\": {\"path\": \"/own\", \"rate_limit\": {\"max_requests\": 1, \"time_window\": 3600, \"max_wait\": 1}}, "
+                        "\"free\": {\"path\": \"/free\", \"rate_limit\": null}}}}}}",
                         origin->url, limit);
     if (dx_client_open_text(&client, text, (size_t)size, NULL, &error)) fail_msg("%s", error.message);
     return client;
 }
 
-static dx_error_code call(dx_client *client, const char *name) {
+static dx_error_code call_with(dx_client *client, const char *name, const dx_call_options *options) {
     dx_response *response;
-    dx_error_code code = dx_client_call(&response, client, name, NULL, NULL, NULL);
+    dx_error_code code = dx_client_call(&response, client, name, NULL, options, NULL);
     dx_response_release(response);
     return code;
+}
+
+static dx_error_code call(dx_client *client, const char *name) {
+    return call_with(client, name, NULL);
 }
 
 static void check_limits(dx_client *client) {
@@ -286,6 +292,26 @@ static void check_limits(dx_client *client) {
     assert_int_equal(dx_client_limit_reset(client, "a", &error), DX_ERROR_NONE);
     for (int i = 0; i < 10; i++) assert_int_equal(call(client, "a.x"), DX_ERROR_NONE);
     assert_int_equal(dx_client_limit_update(client, "a", 0, 1000, 0, &error), DX_ERROR_ARGUMENT);
+}
+
+static void a_limit_for_each_endpoint_is_a_bucket_for_each(void **state) {
+    test_origin origin;
+    dx_call_options later = DX_CALL_OPTIONS_INIT;
+    (void)state;
+    dx_client *client = client_of(&origin, "{\"max_requests\": 1, \"time_window\": 3600, \"max_wait\": 1, \"per\": \"endpoint\"}");
+    assert_int_equal(call(client, "a.x"), DX_ERROR_NONE);
+    assert_int_equal(call(client, "a.x"), DX_ERROR_LIMITED);
+    assert_int_equal(call(client, "a.y"), DX_ERROR_NONE);
+    assert_int_equal(call(client, "a.y"), DX_ERROR_LIMITED);
+    later.settings = "{\"timeout\": 7}"; // no other limit than the endpoint's
+    assert_int_equal(call_with(client, "a.y", &later), DX_ERROR_LIMITED);
+    dx_client_close(client);
+    test_origin_stop(&origin);
+    client = client_of(&origin, "null");
+    assert_int_equal(call(client, "a.own"), DX_ERROR_NONE);
+    assert_int_equal(call_with(client, "a.own", &later), DX_ERROR_LIMITED);
+    dx_client_close(client);
+    test_origin_stop(&origin);
 }
 
 static void a_definitions_limit_is_told_reset_and_changed(void **state) {
@@ -343,6 +369,7 @@ int main(void) {
         cmocka_unit_test(turns_on_a_clients_threads_come_in_order),
         cmocka_unit_test(a_faster_rate_ends_long_waits_and_closing_ends_all),
         cmocka_unit_test(threads_that_block_and_turns_that_come_and_go_get_on_together),
+        cmocka_unit_test(a_limit_for_each_endpoint_is_a_bucket_for_each),
         cmocka_unit_test(a_definitions_limit_is_told_reset_and_changed),
         cmocka_unit_test(a_limit_in_redis_is_one_for_all_clients_and_nothing_without_it),
     };

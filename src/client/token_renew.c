@@ -34,7 +34,12 @@ static dx_nanos cooldown_of(const dx_tokens *tokens, dx_token_outcome outcome) {
     return wait ? wait + (dx_nanos)(dx_random_u64() % (uint64_t)(wait / 4 + 1)) : 0;
 }
 
+static void log_refused(const dx_tokens *tokens, dx_slice why) {
+    if (!tokens->set->ending) dx_log_auth(tokens->set->client, tokens->upstream, DX_LEVEL_WARN, "token_refused", why);
+}
+
 static void fail(dx_tokens *tokens, dx_token_outcome outcome, dx_slice why) {
+    log_refused(tokens, why);
     pthread_mutex_lock(&tokens->lock);
     tokens->failures++;
     (void)snprintf(tokens->why, sizeof tokens->why, "%.*s", DX_SLICE_ARG(why));
@@ -49,6 +54,7 @@ static void fail(dx_tokens *tokens, dx_token_outcome outcome, dx_slice why) {
 
 // What only a person can mend may be mended at any moment, by `duplex auth login`: it is looked for again soon.
 static void fail_person(dx_tokens *tokens, dx_slice why) {
+    log_refused(tokens, why);
     pthread_mutex_lock(&tokens->lock);
     (void)snprintf(tokens->why, sizeof tokens->why, "%.*s", DX_SLICE_ARG(why));
     tokens->cool_until = dx_clock_monotonic() + (tokens->times.cooldown < DX_SECOND ? tokens->times.cooldown : DX_SECOND);
@@ -138,6 +144,8 @@ static void on_committed(void *ctx, dx_status status, dx_slice why) {
     dx_token *token = tokens->coming;
     tokens->coming = NULL;
     dx_tokens_publish(tokens, token);
+    const char *event = tokens->basis && tokens->basis->refresh.size && !tokens->anew ? "token_refreshed" : "token_fetched";
+    dx_log_auth(tokens->set->client, tokens->upstream, DX_LEVEL_INFO, event, (dx_slice){0});
     rest(tokens);
 }
 

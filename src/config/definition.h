@@ -74,7 +74,8 @@ bool dx_definition_origin(dx_value_origin *out, const dx_definition *definition,
 // Adds a finding about the value at `pointer` with its file, line and column: what rooms call for what a schema can't say.
 dx_diag *dx_definition_complain(const dx_definition *definition, dx_diags *diags, dx_slice pointer, const char *format, ...)
     DX_PRINTF(4, 5);
-// The JSON Schema of the whole definition, pretty-printed: the sections' schemas under "properties".
+// The JSON Schema of a definition as a file has it, pretty-printed: the sections' schemas under "properties", where variables may stand for
+// texts.
 dx_status dx_definition_schema(dx_buffer *out, const dx_section *const *sections, size_t count) DX_MUST_USE;
 
 // "15m" → nanoseconds; units ms s m h d, one number with one unit. Schemas use the pattern DX_DURATION_PATTERN.

@@ -87,11 +87,33 @@ dx_status dx_whole_schema(yyjson_val **out, dx_arena *arena, const dx_section *c
     return status;
 }
 
+// A text of a file may have variables where the definition has their values.
+static void allow_variables(dx_arena *arena, yyjson_mut_val *value, bool *failed) {
+    size_t index, count;
+    yyjson_mut_val *key, *member;
+    if (yyjson_mut_is_arr(value)) yyjson_mut_arr_foreach(value, index, count, member) allow_variables(arena, member, failed);
+    if (!yyjson_mut_is_obj(value)) return;
+    yyjson_mut_obj_foreach(value, index, count, key, member) {
+        dx_slice name = {yyjson_mut_get_str(key), yyjson_mut_get_len(key)};
+        if (is_data(name) || dx_slice_equal(name, DX_SLICE("propertyNames"))) continue;
+        const char *text = yyjson_mut_get_str(member);
+        if (!text || !dx_slice_equal(name, DX_SLICE("pattern"))) {
+            allow_variables(arena, member, failed);
+            continue;
+        }
+        dx_slice either = dx_arena_printf(arena, "%s|\\$\\{", text);
+        if (!either.data || !yyjson_mut_set_strn(member, either.data, either.size)) *failed = true;
+    }
+}
+
 dx_status dx_definition_schema(dx_buffer *out, const dx_section *const *sections, size_t count) {
     dx_arena *arena = dx_arena_create(DX_DEFINITION_BYTES_CAP);
     yyjson_mut_doc *building = arena ? dx_json_mut_doc(arena) : NULL;
     dx_slice problem = {0};
     dx_status status = building ? build(building, arena, sections, count, &problem) : DX_NO_MEMORY;
+    bool failed = false;
+    if (status == DX_OK) allow_variables(arena, yyjson_mut_doc_get_root(building), &failed);
+    if (failed) status = DX_NO_MEMORY;
     if (status == DX_OK) dx_json_write_mut(out, yyjson_mut_doc_get_root(building), true);
     if (status == DX_OK) status = dx_buffer_status(out);
     dx_arena_destroy(arena);

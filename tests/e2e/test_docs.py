@@ -26,7 +26,7 @@ def examples():
 @pytest.mark.parametrize("block", examples())
 def test_examples_in_the_documents_are_valid_json_and_definitions_are_accepted(block, tmp_path):
     document = json.loads(block)
-    if not isinstance(document, dict) or not {"models", "resources"} & set(document):
+    if not isinstance(document, dict) or not {"models", "resources", "apis"} & set(document):
         return
     path = tmp_path / "example.json"
     path.write_text(block)
