@@ -173,21 +173,36 @@ const char *dx_cache_verdict_name(dx_cache_verdict verdict) {
 }
 
 // Whether the caller asks with a condition or for a part: that is between it and the server.
-static bool has_own_conditions(const dx_fields *request) {
-    for (uint32_t i = 0; i < request->count; i++) {
-        switch (request->items[i].id) {
-        case DX_FIELD_IF_MATCH:
-        case DX_FIELD_IF_NONE_MATCH:
-        case DX_FIELD_IF_MODIFIED_SINCE:
-        case DX_FIELD_IF_UNMODIFIED_SINCE:
-        case DX_FIELD_IF_RANGE:
-        case DX_FIELD_RANGE:
-            return true;
-        default:
-            break;
-        }
+static bool is_condition(const dx_field *field) {
+    switch (field->id) {
+    case DX_FIELD_IF_MATCH:
+    case DX_FIELD_IF_NONE_MATCH:
+    case DX_FIELD_IF_MODIFIED_SINCE:
+    case DX_FIELD_IF_UNMODIFIED_SINCE:
+    case DX_FIELD_IF_RANGE:
+    case DX_FIELD_RANGE:
+        return true;
+    default:
+        return false;
     }
+}
+
+static bool has_own_conditions(const dx_fields *request) {
+    for (uint32_t i = 0; i < request->count; i++)
+        if (is_condition(&request->items[i])) return true;
     return false;
+}
+
+// Most requests say nothing to a cache: they are looked through once, and nothing is read.
+static bool says_nothing(const dx_fields *request) {
+    for (uint32_t i = 0; i < request->count; i++) {
+        const dx_field *field = &request->items[i];
+        if (is_condition(field)) return false;
+        if (field->id != DX_FIELD_OTHER) continue;
+        if (dx_slice_equal_nocase(field->name, DX_SLICE("cache-control")) || dx_slice_equal_nocase(field->name, DX_SLICE("pragma")))
+            return false;
+    }
+    return true;
 }
 
 static void read_request(dx_cache_control *asked, const dx_fields *request) {
@@ -238,22 +253,27 @@ static dx_micros_utc error_until(const dx_freshness *stored, const dx_cache_cont
 }
 
 dx_cache_decision dx_freshness_decide(const dx_freshness *stored, dx_method method, const dx_fields *request, dx_micros_utc now) {
-    dx_cache_control asked;
+    static const dx_cache_control NOTHING;
+    dx_cache_control read;
+    const dx_cache_control *asked = &NOTHING;
     dx_cache_decision decision = {.verdict = DX_CACHE_BYPASS};
     if (method != DX_GET && method != DX_HEAD) return decision;
-    read_request(&asked, request);
-    if (asked.no_store || has_own_conditions(request)) {
-        if (asked.only_if_cached) decision.verdict = DX_CACHE_UNSATISFIABLE;
-        return decision;
+    if (!says_nothing(request)) {
+        read_request(&read, request);
+        asked = &read;
+        if (asked->no_store || has_own_conditions(request)) {
+            if (asked->only_if_cached) decision.verdict = DX_CACHE_UNSATISFIABLE;
+            return decision;
+        }
     }
     if (!stored) {
-        decision.verdict = asked.only_if_cached ? DX_CACHE_UNSATISFIABLE : DX_CACHE_MISS;
+        decision.verdict = asked->only_if_cached ? DX_CACHE_UNSATISFIABLE : DX_CACHE_MISS;
         return decision;
     }
     int64_t age_us = dx_freshness_age_us(stored, now);
-    decision.verdict = judge_stored(stored, &asked, age_us);
+    decision.verdict = judge_stored(stored, asked, age_us);
     decision.age_s = age_us / SECOND_US;
     decision.stale = age_us >= stored->lifetime_us;
-    if (decision.verdict == DX_CACHE_REVALIDATE) decision.error_until = error_until(stored, &asked, now);
+    if (decision.verdict == DX_CACHE_REVALIDATE) decision.error_until = error_until(stored, asked, now);
     return decision;
 }
