@@ -43,7 +43,7 @@ int dx_cli_would_send(dx_would_send *out, const dx_cli_call *call) {
                       .args = call->args,
                       .options = &call->options};
     *out = (dx_would_send){0};
-    if (dx_call_create(&out->call, call->client, &asked, call->apis, &error)) return dx_cli_tell_error(call, &error);
+    if (dx_call_create(&out->call, call->client, &asked, dx_apis_hold(call->apis), &error)) return dx_cli_tell_error(call, &error);
     int result = apply_auth(out);
     if (result == DX_EXIT_OK && !dx_call_write_url(out->call)) result = out_of_memory();
     if (result != DX_EXIT_OK) dx_call_release(out->call);
