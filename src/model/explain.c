@@ -182,6 +182,26 @@ bool dx_explain_unknown(dx_run *run, const dx_step *step, const dx_object_rules 
     return false;
 }
 
+// The names of an object that are said here, in what it refers to, and in all that it must be besides.
+static size_t gather_names(const dx_node *node, dx_slice *names, size_t room, unsigned depth) {
+    size_t count = 0;
+    if (!node || depth > 4) return 0;
+    if (node->alias) node = node->alias;
+    for (size_t i = 0; node->object && i < node->object->names.count && count < room; i++) names[count++] = node->object->names.items[i];
+    if (!node->logic) return count;
+    count += gather_names(node->logic->ref, names + count, room - count, depth + 1);
+    for (size_t i = 0; i < node->logic->all_of.count; i++)
+        count += gather_names(node->logic->all_of.items[i], names + count, room - count, depth + 1);
+    return count;
+}
+
+bool dx_explain_unevaluated(dx_run *run, const dx_step *step, const dx_node *node, dx_slice name) {
+    dx_slice names[NAMES_CAP];
+    dx_diag *diag = add_finding(run, step, DX_DIAG_UNKNOWN_FIELD, DX_SCHEMA_UNKNOWN_FIELD);
+    if (diag) diag->suggestion = dx_nearest_word(name, names, gather_names(node, names, NAMES_CAP, 0));
+    return false;
+}
+
 bool dx_explain_not(dx_run *run, const dx_step *step, const dx_node *negated) {
     if (!run->diags) return false;
     if (negated->alias) negated = negated->alias;

@@ -16,6 +16,8 @@ bool dx_explain_most(dx_run *run, const dx_step *step, uint64_t limit, const cha
 bool dx_explain_match(dx_run *run, const dx_step *step, const dx_pattern *pattern, dx_match match);
 // A member that its object's schema does not have; suggests the nearest of its names.
 bool dx_explain_unknown(dx_run *run, const dx_step *step, const dx_object_rules *rules, dx_slice name);
+// One that is left over where unevaluatedProperties is false; suggests names of what the schema refers to as well.
+bool dx_explain_unevaluated(dx_run *run, const dx_step *step, const dx_node *node, dx_slice name);
 // None of the branches of anyOf or oneOf passes: says why of the one that was meant, when that can be told.
 bool dx_explain_branches(dx_run *run, const dx_step *step, const dx_node_list *branches, yyjson_val *value);
 bool dx_explain_not(dx_run *run, const dx_step *step, const dx_node *negated);

@@ -104,10 +104,13 @@ static bool check_nested(dx_run *run, const dx_node *node, yyjson_val *value, ui
     }
     if (valid && object && node->object) valid = dx_run_object(run, node, value, track, step);
     if (valid && array && node->array) valid = dx_run_array(run, node, value, track, step);
-    if (node->logic && (valid || dx_run_goes_on(run))) valid = dx_run_logic(run, node, value, track, step) && valid;
+    // What members fail is known of them all the same; what a branch fails is not: then what it would leave over can't be told.
+    bool told = true;
+    if (node->logic && (valid || dx_run_goes_on(run))) told = dx_run_logic(run, node, value, track, step);
     if (object && node->object && node->object->dependency_count && (valid || dx_run_goes_on(run)))
-        valid = dx_run_dependencies(run, node->object, value, track, step) && valid;
-    if (unevaluated && valid) valid = dx_run_unevaluated(run, node, value, track, step);
+        told = dx_run_dependencies(run, node->object, value, track, step) && told;
+    if (unevaluated && told && (valid || dx_run_goes_on(run))) valid = dx_run_unevaluated(run, node, value, track, step) && valid;
+    valid = valid && told;
     if (unevaluated && valid && seen) dx_seen_merge(seen, &own);
     run->depth--;
     run->scope = before;

@@ -69,7 +69,8 @@ static bool unevaluated_items(dx_run *run, const dx_array_rules *rules, yyjson_v
     return valid;
 }
 
-static bool unevaluated_members(dx_run *run, const dx_object_rules *rules, yyjson_val *value, dx_seen *seen, const dx_step *step) {
+static bool unevaluated_members(dx_run *run, const dx_node *node, yyjson_val *value, dx_seen *seen, const dx_step *step) {
+    const dx_node *rest = node->object->unevaluated;
     bool valid = true;
     size_t index, count;
     yyjson_val *key, *item;
@@ -77,10 +78,10 @@ static bool unevaluated_members(dx_run *run, const dx_object_rules *rules, yyjso
         if (dx_seen_has(seen, index)) continue;
         dx_slice name = dx_json_slice(key);
         dx_step at = {step, name.data, name.size};
-        if (rules->unevaluated->never)
-            valid = dx_explain_unknown(run, &at, rules, name);
+        if (rest->never)
+            valid = dx_explain_unevaluated(run, &at, node, name);
         else
-            valid = dx_run_check(run, rules->unevaluated, item, NULL, &at) && valid;
+            valid = dx_run_check(run, rest, item, NULL, &at) && valid;
         if (!valid && !dx_run_goes_on(run)) return false;
     }
     seen->everything = true;
@@ -88,7 +89,7 @@ static bool unevaluated_members(dx_run *run, const dx_object_rules *rules, yyjso
 }
 
 bool dx_run_unevaluated(dx_run *run, const dx_node *node, yyjson_val *value, dx_seen *seen, const dx_step *step) {
-    if (yyjson_is_obj(value)) return unevaluated_members(run, node->object, value, seen, step);
+    if (yyjson_is_obj(value)) return unevaluated_members(run, node, value, seen, step);
     return unevaluated_items(run, node->array, value, seen, step);
 }
 

@@ -115,6 +115,14 @@ static void test_an_unknown_field_names_the_nearest_known_one(void **state) {
                         "/prise: is not a known field; did you mean \"price\"?");
     assert_string_equal(findings(q("{'properties':{'price':true},'unevaluatedProperties':false}"), q("{'prise':2}")),
                         "/prise: is not a known field; did you mean \"price\"?");
+    static const char apart[] =
+        "{'properties':{'size':{'type':'integer'}},'$ref':'#/$defs/a','unevaluatedProperties':false,'$defs':{'a':{'properties':"
+        "{'price':true},'allOf':[{'properties':{'title':{'type':'string'}}}]}}}";
+    assert_string_equal(findings(q(apart), q("{'prise':2,'titel':'x','size':'no'}")),
+                        "/size: expected an integer, found a string\n"
+                        "/prise: is not a known field; did you mean \"price\"?\n/titel: is not a known field; did you mean \"title\"?");
+    // What a branch fails leaves open what it knows.
+    assert_string_equal(findings(q(apart), q("{'title':2,'prise':1}")), "/title: expected a string, found a number");
 }
 
 static void test_scalars_are_explained_in_plain_words(void **state) {
