@@ -255,7 +255,7 @@ void dx_curl_times(curl_transfer *t) {
              first = t->code == CURLE_GOT_NOTHING ? 0 : time_of(t->easy, CURLINFO_STARTTRANSFER_TIME_T), now = dx_clock_monotonic(),
              gone = now - x->phase_since;
     // Since the owner entered the phase of connecting; what libcurl has no time for yet is where it stopped.
-    dx_nanos connect = sent && sent < gone ? sent : sent ? gone : gone;
+    dx_nanos connect = sent && sent < gone ? sent : gone;
     dx_nanos wait = sent ? (first ? first : gone) - connect : 0;
     if (wait < 0) wait = 0;
     if (connect + wait > gone) wait = gone - connect;

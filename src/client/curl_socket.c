@@ -61,6 +61,7 @@ static bool guard_allows(const dx_wire_settings *wire, const char *ip) {
 
 // Of each connection that a request is about to go over. One that is used again may have been opened for settings without a guard; and
 // where it turns out to be dead, libcurl sends the request once more on another, whatever the request.
+// NOLINTNEXTLINE(readability-non-const-parameter): libcurl says the types
 int dx_curl_before_request(void *ctx, char *ip, char *own_ip, int port, int own_port) {
     curl_handle *handle = ctx;
     curl_transfer *t = handle->used_by;

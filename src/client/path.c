@@ -27,7 +27,7 @@ dx_status dx_path_compile(const dx_path_piece **out, uint16_t *count, dx_arena *
     for (size_t i = 0; i < path.size; i++) room += path.data[i] == '{';
     dx_path_piece *pieces = DX_ARENA_ARRAY(arena, dx_path_piece, room);
     if (!pieces) return DX_NO_MEMORY;
-    dx_slice rest = path, name;
+    dx_slice rest = path, name = {"", 0};
     bool more;
     do {
         dx_path_piece *piece = &pieces[made++];

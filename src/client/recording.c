@@ -148,7 +148,7 @@ static dx_status make_redactor(dx_redactor **out, dx_arena *arena, dx_recording_
 
 static dx_status redact_body(dx_buffer *out, dx_redactor *redactor, const dx_fields *fields, dx_slice body) {
     dx_slice type = dx_fields_get(fields, DX_FIELD_CONTENT_TYPE);
-    if (!body.size) return DX_OK;
+    if (!body.data || !body.size) return DX_OK;
     if (dx_http_media_is(type, "application/x-www-form-urlencoded")) return dx_redact_form(redactor, out, body);
     bool json = body.data[0] == '{' || body.data[0] == '[' || body.data[0] == '"';
     return json ? dx_redact_json(redactor, out, body) : dx_redact_text(redactor, out, body);

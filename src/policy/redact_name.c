@@ -84,9 +84,12 @@ static size_t decode_name(char out[DX_REDACT_NAME_CAP], dx_slice name) {
     size_t size = 0;
     for (size_t i = 0; i < name.size && size < DX_REDACT_NAME_CAP; i++) {
         char byte = name.data[i];
-        if (byte == '%' && name.size - i > 2 && digit(name.data[i + 1]) >= 0 && digit(name.data[i + 2]) >= 0) {
-            byte = (char)(digit(name.data[i + 1]) << 4 | digit(name.data[i + 2]));
-            i += 2;
+        if (byte == '%' && name.size - i > 2) {
+            int high = digit(name.data[i + 1]), low = digit(name.data[i + 2]);
+            if (high >= 0 && low >= 0) {
+                byte = (char)(high * 16 + low);
+                i += 2;
+            }
         }
         out[size++] = byte == '+' || byte == '[' || byte == ']' ? ' ' : byte;
     }
