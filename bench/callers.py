@@ -11,6 +11,7 @@ import load
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "bench_client"
+CACHE = ROOT / "build" / "bench_cache"
 BODY = '{"login":"octocat","id":583231,"name":null,"public_repos":8}'
 TOKEN = "0123456789abcdef0123456789abcdef"
 COUNT = 30_000
@@ -141,6 +142,23 @@ def row_client_cache(folder, table, _):
     table.add("cache hit in memory: the whole call, CPU each", f"{call:.3f} µs", "", None, "≤ 0.5 µs", call <= 0.5)
 
 
+def row_client_redis(folder, table, _):
+    socket = pathlib.Path(folder) / "redis.sock"
+    words = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
+
+    def spent(mode, depth):
+        done = subprocess.run(["taskset", "-c", "0", str(CACHE), mode, str(socket), "100000", str(depth)], capture_output=True, text=True, check=True)
+        return float(done.stdout) / 1000
+
+    with load.Process(words, cores="1", folder=folder) as redis:
+        while b"accept connections at" not in (line := redis.popen.stdout.readline()):
+            if not line:
+                raise RuntimeError("Redis did not start")
+        for depth in (1, 16):
+            ours, bare, ratio, _ = paired(lambda: spent("redis", depth), lambda: spent("hiredis", depth))
+            table.add(f"cache hit in Redis, {depth} at once, CPU each", f"{ours:.2f} µs", f"bare hiredis GET {bare:.2f} µs", ratio, "≤ 1.3", ratio <= 1.3)
+
+
 def row_client_memory(folder, table, _):
     endpoints = {f"op{e}": {"path": f"/things{e}/{{id}}", "params": {"id": {"type": "int", "required": True}, "page": {"in": "query", "type": "int", "default": 1}},
                             "response_model": "User"} for e in range(100)}
@@ -164,4 +182,4 @@ def row_client_tls(folder, table, _):
     table.add("new HTTPS connection for each call, the system's CA bundle, CPU each", f"{ours / 1000:.2f} ms", "", None, "≤ 1 ms", ours <= 1000)
 
 
-ROWS = {"client": row_client, "client_queue": row_client_queue, "client_cache": row_client_cache, "client_memory": row_client_memory, "client_tls": row_client_tls}
+ROWS = {"client": row_client, "client_queue": row_client_queue, "client_cache": row_client_cache, "client_redis": row_client_redis, "client_memory": row_client_memory, "client_tls": row_client_tls}
