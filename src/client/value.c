@@ -172,19 +172,10 @@ dx_status dx_given_convert(dx_given *value, dx_arena *arena, const dx_param *par
 // --- writing ---------------------------------------------------------------------------------------------------------------------
 
 void dx_given_write_text(dx_buffer *out, const dx_given *value) {
-    switch (value->kind) {
-    case DX_GIVEN_STR:
+    if (value->kind == DX_GIVEN_STR)
         dx_buffer_add(out, value->as.text);
-        return;
-    case DX_GIVEN_INT:
-        dx_buffer_i64(out, value->as.i64);
-        return;
-    case DX_GIVEN_UINT:
-        dx_buffer_u64(out, value->as.u64);
-        return;
-    default:
+    else
         dx_given_write_json(out, value);
-    }
 }
 
 void dx_given_write_json(dx_buffer *out, const dx_given *value) {

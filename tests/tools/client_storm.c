@@ -1,8 +1,10 @@
 // Calls in a storm, for tests of what many threads and processes share: `client_storm DEFINITION ENDPOINT THREADS ROUNDS CALLS`. Every
 // thread calls the endpoint CALLS times a round. Before each round all of them wait for a line on standard input; at its end "round N ok
 // failed: message" is printed, with the first failure's message.
+// The end of the input ends it before its time.
 #include <duplex/client.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,6 +14,7 @@ typedef struct storm {
     long rounds, calls;
     pthread_barrier_t begin, end;
     pthread_mutex_t lock;
+    bool over;
     long ok, failed;
     char message[512];
 } storm;
@@ -33,6 +36,7 @@ static void *run(void *context) {
     storm *s = context;
     for (long round = 0; round < s->rounds; round++) {
         pthread_barrier_wait(&s->begin);
+        if (s->over) break;
         for (long i = 0; i < s->calls; i++) call(s);
         pthread_barrier_wait(&s->end);
     }
@@ -42,8 +46,9 @@ static void *run(void *context) {
 static void lead(storm *s) {
     char line[64];
     for (long round = 0; round < s->rounds; round++) {
-        if (!fgets(line, sizeof line, stdin)) exit(1);
+        s->over = !fgets(line, sizeof line, stdin);
         pthread_barrier_wait(&s->begin);
+        if (s->over) break;
         pthread_barrier_wait(&s->end);
         printf("round %ld %ld %ld: %s\n", round, s->ok, s->failed, s->failed ? s->message : "");
         fflush(stdout);
