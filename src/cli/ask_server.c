@@ -10,7 +10,8 @@
 
 #define FOLLOW_TIME  (10 * DX_SECOND) // how long the successor of a server that went is looked for
 #define FOLLOW_PAUSE 20               // milliseconds
-#define SECOND_LOOKS 25
+#define TWO_LOOKS    50               // second looks when two were found
+#define NO_LOOKS     3                // … and when none was
 
 static int tell_none(const dx_command *command, const char *path, const char *pid) {
     if (path && access(path, R_OK) != 0)
@@ -31,10 +32,11 @@ static int tell_several(const dx_command *command, const dx_control_server *serv
     return DX_EXIT_FAILED;
 }
 
-// Two servers may be one that hands over: for a moment both can be asked.
+// Two servers may be one that hands over: for a moment both can be asked. None may be one as well: the kernel's list is read while it
+// changes.
 static size_t find(dx_control_server *servers, const char *path, long pid) {
     size_t count = dx_control_find(servers, DX_CONTROL_SERVERS_CAP, path, pid);
-    for (int look = 0; count == 2 && look < SECOND_LOOKS; look++) {
+    for (int look = 0; look < (count == 2 ? TWO_LOOKS : count == 0 ? NO_LOOKS : 0); look++) {
         (void)poll(NULL, 0, FOLLOW_PAUSE);
         count = dx_control_find(servers, DX_CONTROL_SERVERS_CAP, path, pid);
     }

@@ -14,7 +14,6 @@
 #define REQUEST_CAP 4096
 #define READ_TIME   (2 * DX_SECOND)
 #define WRITE_TIME  (5 * DX_SECOND)
-#define QUEUE       8
 
 int dx_control_open(const char *path) {
     struct sockaddr_un name;
@@ -25,7 +24,7 @@ int dx_control_open(const char *path) {
     }
     socklen_t size = dx_control_address(&name, text, strlen(text));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && bind(fd, (const struct sockaddr *)&name, size) == 0 && listen(fd, QUEUE) == 0) return fd;
+    if (fd >= 0 && bind(fd, (const struct sockaddr *)&name, size) == 0 && listen(fd, SOMAXCONN) == 0) return fd;
     dx_log(DX_LOG_WARN, "control", "no control socket: %s; `duplex reload` will not find this server", strerror(errno));
     if (fd >= 0) close(fd);
     return -1;

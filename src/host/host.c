@@ -63,7 +63,7 @@ static void begin_drain(dx_host *host) {
     pthread_mutex_unlock(&host->lock);
     host->draining = true;
     if (!handed_over) dx_systemd_tell("STOPPING=1\nSTATUS=draining");
-    close_control(host);
+    if (!handed_over || !host->job.running) close_control(host); // else when the new one has its own: there is always one to be found
     dx_sockets_close(&host->sockets, !handed_over && owns_sockets(host));
     dx_workers_drain(host, handed_over);
     dx_host_wake(host->stopping);
@@ -117,6 +117,7 @@ static void wait_for_news(dx_host *host) {
 static void run(dx_host *host, bool stop) {
     for (;;) {
         if (dx_job_over(&host->job)) dx_job_join(&host->job);
+        if (host->draining && !host->job.running) close_control(host);
         if (!host->draining && (stop || dx_signals_stop_asked() || is_handed_over(host))) begin_drain(host);
         dx_host_bury(host);
         if (atomic_load(&host->running) == 0) break;
