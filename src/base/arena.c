@@ -1,6 +1,6 @@
 // The arena: a list of chunks, the newest being filled. The first chunk holds the arena itself and outlives a reset, so that a pooled
-// arena serves an ordinary request without asking the system for anything. Later chunks double. A piece too large for the next
-// chunk gets one of its own, behind the one being filled, whose room is not thrown away.
+// arena serves an ordinary request without asking the system for anything; of a small first chunk the second stays as well. Later chunks
+// double. A piece too large for the next chunk gets one of its own, behind the one being filled, whose room is not thrown away.
 #include "base/arena.h"
 
 #include <stdio.h>
@@ -20,6 +20,7 @@ typedef struct dx_arena_cleanup {
 } dx_arena_cleanup;
 
 static const uint32_t FIRST_CHUNK = 8 * 1024;
+static const uint32_t LARGEST_SPARE = 8 * 1024;
 static const uint32_t LARGEST_CHUNK = 256 * 1024;
 
 _Static_assert(sizeof(dx_arena) % 16 == 0, "what follows the arena in its chunk must be aligned");
@@ -32,13 +33,17 @@ static void fill_from(dx_arena *arena, char *from, char *end) {
 
 static void fill_from_first(dx_arena *arena) {
     fill_from(arena, (char *)(arena + 1), (char *)arena + arena->first_size);
-    arena->grow = FIRST_CHUNK * 2;
-    arena->footprint = arena->first_size;
+    arena->grow = arena->first_size < FIRST_CHUNK ? LARGEST_SPARE : FIRST_CHUNK * 2;
+    arena->footprint = arena->first_size + (arena->spare ? arena->spare->size : 0);
     arena->outgrown = false;
 }
 
 dx_arena *dx_arena_create(size_t cap_bytes) {
-    size_t first = (cap_bytes < FIRST_CHUNK ? cap_bytes : FIRST_CHUNK) & ~(DX_ARENA_ALIGN - 1);
+    return dx_arena_create_small(FIRST_CHUNK, cap_bytes);
+}
+
+dx_arena *dx_arena_create_small(size_t first, size_t cap_bytes) {
+    first = (cap_bytes < first ? cap_bytes : first) & ~(DX_ARENA_ALIGN - 1);
     if (first < sizeof(dx_arena)) return NULL;
     dx_arena *arena = dx_memory_alloc(first);
     if (arena == NULL) return NULL;
@@ -55,26 +60,39 @@ static void run_cleanups(dx_arena *arena) {
     }
 }
 
-static void free_chunks(dx_arena *arena) {
+static void free_chunk(dx_arena_chunk *chunk) {
+    if (chunk == NULL) return;
+    DX_UNPOISON(chunk, chunk->size);
+    dx_memory_free(chunk);
+}
+
+static bool may_be_spare(const dx_arena *arena, const dx_arena_chunk *chunk) {
+    return !arena->spare && !chunk->alone && chunk->size <= LARGEST_SPARE;
+}
+
+static void free_chunks(dx_arena *arena, bool keep_spare) {
     while (arena->chunks) {
         dx_arena_chunk *chunk = arena->chunks;
         arena->chunks = chunk->next;
-        DX_UNPOISON(chunk, chunk->size);
-        dx_memory_free(chunk);
+        if (keep_spare && may_be_spare(arena, chunk))
+            arena->spare = chunk;
+        else
+            free_chunk(chunk);
     }
 }
 
 void dx_arena_destroy(dx_arena *arena) {
     if (arena == NULL) return;
     run_cleanups(arena);
-    free_chunks(arena);
+    free_chunks(arena, false);
+    free_chunk(arena->spare);
     DX_UNPOISON(arena, arena->first_size);
     dx_memory_free(arena);
 }
 
 void dx_arena_reset(dx_arena *arena) {
     run_cleanups(arena);
-    free_chunks(arena);
+    free_chunks(arena, true);
     fill_from_first(arena);
 }
 
@@ -101,8 +119,19 @@ static void *take_alone(dx_arena *arena, size_t size) {
     return chunk + 1;
 }
 
+static bool use_spare(dx_arena *arena, size_t size) {
+    dx_arena_chunk *chunk = arena->spare;
+    if (!chunk || chunk->size - sizeof *chunk < size) return false;
+    arena->spare = NULL;
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    fill_from(arena, (char *)(chunk + 1), (char *)chunk + chunk->size);
+    return true;
+}
+
 // Starts a new chunk with room for `size`. False: over the cap or out of memory.
 static bool refill(dx_arena *arena, size_t size) {
+    if (use_spare(arena, size)) return true;
     size_t chunk_size = arena->grow;
     size_t left = arena->cap - arena->footprint;
     if (chunk_size > left) chunk_size = left & ~(DX_ARENA_ALIGN - 1);

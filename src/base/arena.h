@@ -16,9 +16,10 @@ struct dx_arena_cleanup;
 // Private to arena.c; it stands here for the inline paths below. The free room of the present chunk is [at, end): aligned pieces are taken
 // from its front, text from its back, so neither pays for padding.
 struct dx_arena {
-    char *at; // always a multiple of DX_ARENA_ALIGN
+    _Alignas(16) char *at; // always a multiple of DX_ARENA_ALIGN
     char *end;
     struct dx_arena_chunk *chunks; // all but the first, newest first
+    struct dx_arena_chunk *spare;  // kept by a reset, for when the first is full; NULL: none
     struct dx_arena_cleanup *cleanups;
     size_t cap, footprint; // bytes from the system: allowed, taken
     uint32_t first_size;   // of the first chunk, this struct counted
@@ -29,6 +30,9 @@ struct dx_arena {
 
 // An arena that takes at most `cap_bytes` from the system; NULL without memory. The first chunk is taken with the arena itself.
 dx_arena *dx_arena_create(size_t cap_bytes);
+// Likewise with a first chunk of `first` bytes, below the usual 8 KiB: for arenas of which many rest half empty, so that each of them
+// touches few pages. A second small chunk outlives a reset, too.
+dx_arena *dx_arena_create_small(size_t first, size_t cap_bytes);
 // Runs the cleanups, newest first, and frees everything. Takes NULL.
 void dx_arena_destroy(dx_arena *arena);
 // Runs the cleanups and forgets everything, keeping the first chunk: what a pool of arenas does between requests.

@@ -92,6 +92,33 @@ static void reset_keeps_only_the_first_chunk(void **state) {
     dx_arena_destroy(arena);
 }
 
+// Twice the same work: the second time the system is asked for nothing.
+static void a_small_arena_keeps_its_second_chunk(void **state) {
+    (void)state;
+    dx_arena *arena = dx_arena_create_small(4080, 1 << 20);
+    assert_int_equal(dx_arena_footprint(arena), 4080);
+    for (int round = 0; round < 3; round++) {
+        dx_memory_fail_at(1, true);
+        for (int i = 0; i < 10; i++) {
+            char *piece = dx_arena_alloc(arena, 700);
+            if (round == 0 && !piece) {
+                (void)dx_memory_fail_stop();
+                piece = dx_arena_alloc(arena, 700);
+            }
+            assert_non_null(piece);
+            memset(piece, i, 700);
+        }
+        assert_true(round == 0 || !dx_memory_fail_stop());
+        assert_int_equal(dx_arena_footprint(arena), 4080 + 8192);
+        dx_arena_reset(arena);
+        assert_int_equal(dx_arena_footprint(arena), 4080 + 8192);
+    }
+    for (int i = 0; i < 40; i++) assert_non_null(dx_arena_alloc(arena, 2000));
+    dx_arena_reset(arena);
+    assert_int_equal(dx_arena_footprint(arena), 4080 + 8192); // of what was larger nothing stays
+    dx_arena_destroy(arena);
+}
+
 static void a_large_piece_leaves_the_present_chunk_in_use(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(1 << 20);
@@ -230,6 +257,7 @@ int main(void) {
         cmocka_unit_test(a_cap_too_small_for_the_arena_itself_makes_none),
         cmocka_unit_test(a_refusal_of_the_cap_is_told_from_one_of_the_system),
         cmocka_unit_test(reset_keeps_only_the_first_chunk),
+        cmocka_unit_test(a_small_arena_keeps_its_second_chunk),
         cmocka_unit_test(a_large_piece_leaves_the_present_chunk_in_use),
         cmocka_unit_test(cleanups_run_newest_first_and_once),
         cmocka_unit_test(a_cleanup_that_finds_no_memory_runs_at_once),

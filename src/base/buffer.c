@@ -22,6 +22,12 @@ void dx_buffer_clear(dx_buffer *buffer) {
     buffer->status = DX_OK;
 }
 
+void dx_buffer_fit(dx_buffer *buffer) {
+    if (!buffer->arena || !buffer->size) return;
+    buffer->data = dx_arena_realloc(buffer->arena, buffer->data, buffer->capacity, buffer->size); // shrinking never fails
+    buffer->capacity = buffer->size;
+}
+
 static bool grow_to(dx_buffer *buffer, size_t capacity) {
     char *data = buffer->arena ? dx_arena_realloc(buffer->arena, buffer->data, buffer->capacity, capacity)
                                : dx_memory_realloc(buffer->data, capacity);

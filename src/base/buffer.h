@@ -18,6 +18,7 @@ typedef struct dx_buffer {
 void dx_buffer_init(dx_buffer *buffer, dx_arena *arena, size_t cap);
 void dx_buffer_deinit(dx_buffer *buffer); // frees heap memory; wipes nothing
 void dx_buffer_clear(dx_buffer *buffer);  // size 0, status OK, memory kept
+void dx_buffer_fit(dx_buffer *buffer);    // gives the room behind the end back to the arena, if it is the last piece taken there
 
 // Room for `more` bytes behind the end, or NULL with the status set; the caller writes there and adds to `size` itself.
 char *dx_buffer_reserve_slow(dx_buffer *buffer, size_t more);

@@ -54,6 +54,25 @@ static void arena_buffers_keep_their_bytes_while_growing(void **state) {
     dx_arena_destroy(arena);
 }
 
+static void what_fits_gives_the_rest_back(void **state) {
+    (void)state;
+    dx_arena *arena = dx_arena_create(1 << 16);
+    dx_buffer buffer;
+    dx_buffer_init(&buffer, arena, 4096);
+    dx_buffer_fit(&buffer); // nothing to give
+    DX_BUFFER_LIT(&buffer, "0123456789abcdef");
+    const char *data = buffer.data;
+    dx_buffer_fit(&buffer);
+    assert_true(buffer.data == data && buffer.capacity == 16);
+    char *next = dx_arena_alloc(arena, 16);
+    assert_true(next >= data + 16 && next < data + 256);
+    memset(next, 'x', 16);
+    DX_BUFFER_LIT(&buffer, "!");
+    assert_int_equal(buffer.size, 17);
+    assert_memory_equal(buffer.data, "0123456789abcdef!", 17);
+    dx_arena_destroy(arena);
+}
+
 static void near_the_arenas_cap_it_takes_what_is_needed(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(20000);
@@ -122,6 +141,7 @@ int main(void) {
         cmocka_unit_test(appends_grow_up_to_the_cap_and_no_further),
         cmocka_unit_test(reserving_nothing_in_an_empty_buffer_gives_an_address),
         cmocka_unit_test(arena_buffers_keep_their_bytes_while_growing),
+        cmocka_unit_test(what_fits_gives_the_rest_back),
         cmocka_unit_test(near_the_arenas_cap_it_takes_what_is_needed),
         cmocka_unit_test(integers_are_written_as_printf_would),
         cmocka_unit_test(printf_takes_texts_of_any_length),

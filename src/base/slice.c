@@ -28,17 +28,16 @@ static bool four_equal(const char *a, const char *b) {
 }
 
 // Field names are compared with every request, so by words; the last one overlaps the one before.
-bool dx_slice_equal_nocase(dx_slice a, dx_slice b) {
-    if (a.size != b.size) return false;
-    if (a.size >= 8) {
-        for (size_t i = 0; i < a.size - 8; i += 8) {
-            if (!eight_equal(a.data + i, b.data + i)) return false;
+bool dx_bytes_equal_nocase(const char *a, const char *b, size_t size) {
+    if (size >= 8) {
+        for (size_t i = 0; i < size - 8; i += 8) {
+            if (!eight_equal(a + i, b + i)) return false;
         }
-        return eight_equal(a.data + a.size - 8, b.data + a.size - 8);
+        return eight_equal(a + size - 8, b + size - 8);
     }
-    if (a.size >= 4) return four_equal(a.data, b.data) && four_equal(a.data + a.size - 4, b.data + a.size - 4);
-    for (size_t i = 0; i < a.size; i++) {
-        if (lower((unsigned char)a.data[i]) != lower((unsigned char)b.data[i])) return false;
+    if (size >= 4) return four_equal(a, b) && four_equal(a + size - 4, b + size - 4);
+    for (size_t i = 0; i < size; i++) {
+        if (lower((unsigned char)a[i]) != lower((unsigned char)b[i])) return false;
     }
     return true;
 }

@@ -42,7 +42,10 @@ static inline dx_slice dx_slice_from(dx_slice whole, size_t at) {
 }
 
 // ASCII case-insensitive, as HTTP field names compare (RFC 9110 section 5.1).
-bool dx_slice_equal_nocase(dx_slice a, dx_slice b);
+bool dx_bytes_equal_nocase(const char *a, const char *b, size_t size);
+static inline bool dx_slice_equal_nocase(dx_slice a, dx_slice b) {
+    return a.size == b.size && dx_bytes_equal_nocase(a.data, b.data, a.size);
+}
 // memcmp order, the shorter first on a tie: negative, 0 or positive.
 int dx_slice_compare(dx_slice a, dx_slice b);
 // Offset of the first `byte`, or SIZE_MAX.

@@ -107,13 +107,6 @@ void dx_auth_set_body(dx_exchange *x, dx_slice body) {
 
 // --- the filter ----------------------------------------------------------------------------------------------------------------------
 
-static bool copy_fields(dx_fields *out, dx_arena *arena, const dx_fields *from) {
-    *out = (dx_fields){0};
-    for (uint32_t i = 0; i < from->count; i++)
-        if (dx_fields_add(out, arena, from->items[i].name, from->items[i].value) != DX_OK) return false;
-    return true;
-}
-
 static dx_auth_applied *remember(dx_exchange *x, const dx_call *call) {
     dx_auth_applied *state = DX_ARENA_NEW(x->arena, dx_auth_applied);
     if (!state) return NULL;
@@ -122,6 +115,8 @@ static dx_auth_applied *remember(dx_exchange *x, const dx_call *call) {
     state->fields = x->request.fields;
     return x->slots[DX_SLOT_AUTH] = state;
 }
+
+enum { ADDED = 2 }; // fields that most handlers add at most
 
 static dx_verdict auth_in(const void *conf, dx_exchange *x) {
     dx_auth *auth = (dx_auth *)(uintptr_t)conf;
@@ -132,7 +127,7 @@ static dx_verdict auth_in(const void *conf, dx_exchange *x) {
     if (!state) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     x->request.target = state->target;
     x->request.body = call->bound.body = state->body; // what redirects start from, too
-    if (!copy_fields(&x->request.fields, x->arena, &state->fields)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    if (!dx_fields_copy(&x->request.fields, x->arena, &state->fields, ADDED)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     dx_verdict verdict = auth->ops->apply(auth, call->engine, x);
     if (verdict == DX_WAIT) dx_exchange_enter(x, DX_PHASE_AUTH, dx_clock_monotonic());
     return verdict;

@@ -197,11 +197,16 @@ static dx_slice with_prefix(dx_arena *arena, dx_slice prefix, dx_slice credentia
     return dx_slice_of(text, size);
 }
 
+static bool can_be_carried(dx_slice text) {
+    const unsigned char *bytes = (const unsigned char *)text.data;
+    unsigned char odd = 0; // gathered without a branch, many bytes at once
+    for (size_t i = 0; i < text.size; i++) odd |= (unsigned char)(bytes[i] < ' ') | (unsigned char)(bytes[i] == 127);
+    return !odd;
+}
+
 dx_verdict dx_auth_place_put(const dx_auth_place *place, dx_exchange *x, dx_slice credential) {
     dx_slice whole = with_prefix(x->arena, place->prefix, credential);
-    for (size_t i = 0; i < whole.size; i++)
-        if ((unsigned char)whole.data[i] < ' ' || whole.data[i] == 127)
-            return dx_exchange_fail_out(x, DX_ERROR_AUTH, "the token has characters that no request can carry");
+    if (!can_be_carried(whole)) return dx_exchange_fail_out(x, DX_ERROR_AUTH, "the token has characters that no request can carry");
     if (place->in == DX_AUTH_BODY) return put_body(place, x, whole);
     bool added = whole.data && (place->in == DX_AUTH_QUERY    ? dx_auth_add_query(x, place->name, whole)
                                 : place->in == DX_AUTH_COOKIE ? dx_auth_add_cookie(x, place->name, whole)

@@ -143,13 +143,20 @@ static dx_error_code gather(binding *b) {
 
 static void add_encoded(binding *b, dx_buffer *out, const dx_given *value) {
     dx_buffer text;
-    dx_buffer_init(&text, b->arena, QUERY_CAP);
-    if (value->kind == DX_GIVEN_STR) {
+    switch (value->kind) {
+    case DX_GIVEN_STR:
         dx_percent_encode(out, value->as.text);
         return;
+    case DX_GIVEN_INT:
+    case DX_GIVEN_UINT:
+    case DX_GIVEN_BOOL: // nothing in them needs it
+        dx_given_write_text(out, value);
+        return;
+    default:
+        dx_buffer_init(&text, b->arena, QUERY_CAP);
+        dx_given_write_text(&text, value);
+        dx_percent_encode(out, dx_buffer_slice(&text));
     }
-    dx_given_write_text(&text, value);
-    dx_percent_encode(out, dx_buffer_slice(&text));
 }
 
 static bool is_dots(dx_slice segment) {
@@ -158,6 +165,7 @@ static bool is_dots(dx_slice segment) {
 
 // Segments that lead elsewhere, also such as come out of several parts.
 static bool has_dots(dx_slice path) {
+    if (dx_slice_find(path, '.') == SIZE_MAX) return false;
     while (path.size)
         if (is_dots(dx_slice_cut(&path, '/'))) return true;
     return false;
@@ -193,6 +201,7 @@ static dx_error_code write_path(binding *b) {
     }
     if (has_dots(dx_slice_from(dx_buffer_slice(&b->path), endpoint->api->base_path.size)))
         return refuse(b, "path", endpoint->path, "would have a segment of dots");
+    dx_buffer_fit(&b->path);
     return DX_ERROR_NONE;
 }
 
@@ -305,18 +314,11 @@ static dx_error_code add_own_headers(binding *b) {
 }
 
 static dx_error_code add_defaults(binding *b) {
-    const dx_fields *defaults = &b->asked->settings->headers;
-    for (uint32_t i = 0; i < defaults->count; i++) {
-        dx_error_code code = add_field(b, defaults->items[i].name, defaults->items[i].value);
-        if (code) return code;
-    }
-    if (!dx_fields_get(&b->out->fields, DX_FIELD_USER_AGENT).data) { // some servers refuse who has no name
-        dx_error_code code = add_field(b, DX_SLICE("User-Agent"), DX_SLICE("libduplex/" DX_VERSION));
-        if (code) return code;
-    }
-    return dx_fields_find(&b->out->fields, DX_SLICE("accept")).data || (b->endpoint->open && b->asked->options->sink)
-               ? DX_ERROR_NONE
-               : add_field(b, DX_SLICE("Accept"), DX_SLICE("application/json, */*;q=0.8"));
+    enum { ADDED = 4 }; // fields of most calls, at most
+    const dx_settings *settings = b->asked->settings;
+    dx_fields defaults = settings->headers;
+    if (settings->own_accept && b->endpoint->open && b->asked->options->sink) defaults.count--;
+    return dx_fields_copy(&b->out->fields, b->arena, &defaults, ADDED) ? DX_ERROR_NONE : no_memory(b);
 }
 
 // The same key in every attempt is what makes it safe to send again.

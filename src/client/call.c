@@ -206,7 +206,7 @@ static void take_answer(dx_call *call) {
 
 static void say_failure(dx_call *call) {
     dx_exchange *x = &call->x;
-    dx_error *error = &call->error;
+    dx_error *error = call->error;
     dx_slice who = call->endpoint->full; // the detail is cleaned whole: a secret that was cut is not found
     dx_slice detail = dx_log_clean(call->client, call, call->arena, DX_CLEAN_TEXT, (dx_slice){0}, x->failure_detail);
     const char *meaning = dx_error_meaning(x->failure);
@@ -231,23 +231,26 @@ static void say_status(dx_call *call) {
     dx_slice body = dx_log_clean(call->client, call, call->arena, DX_CLEAN_TEXT, (dx_slice){0}, quotable(call->response.body));
     const char *phrase = dx_http_phrase(call->response.status);
     if (body.size > 200) body.size = 200;
-    (void)dx_fail(&call->error, DX_ERROR_STATUS, "%.*s: the server answered %d %s%s%.*s", DX_SLICE_ARG(call->endpoint->full),
+    (void)dx_fail(call->error, DX_ERROR_STATUS, "%.*s: the server answered %d %s%s%.*s", DX_SLICE_ARG(call->endpoint->full),
                   call->response.status, phrase, body.size ? ": " : "", DX_SLICE_ARG(body));
-    call->error.phase = DX_PHASE_TRANSFER;
+    call->error->phase = DX_PHASE_TRANSFER;
 }
 
 static void judge(dx_call *call) {
     dx_exchange *x = &call->x;
-    call->error = (dx_error)DX_ERROR_INIT;
-    call->error.phase = x->phase;
+    dx_error *error = dx_arena_alloc(call->arena, sizeof *error);
+    call->error = error ? error : dx_error_out_of_memory();
+    if (!error) return;
+    dx_error_begin(error);
+    error->phase = x->phase;
     if (call->has_response && !call->has_sink) dx_client_judge_answer(call);
     if (x->failure != DX_ERROR_NONE) {
         say_failure(call);
     } else if (x->response.status >= 400 && call->raise) {
         say_status(call);
     }
-    call->error.http_status = call->has_response ? call->response.status : 0;
-    call->error.attempts = x->attempt;
+    error->http_status = call->has_response ? call->response.status : 0;
+    error->attempts = x->attempt;
     dx_client_judge_retry(call);
     dx_log_clean_error(call);
 }
@@ -478,7 +481,8 @@ bool dx_call_is_over(const dx_call *call) {
 }
 
 const dx_error *dx_call_error(const dx_call *call) {
-    return &call->error;
+    static const dx_error none = DX_ERROR_INIT;
+    return call->error ? call->error : &none;
 }
 
 dx_response *dx_call_response(const dx_call *call) {

@@ -48,7 +48,7 @@ struct dx_call {
     bool internal;    // of the client's own (tokens, warming, health): not counted, no callback of the user's
     dx_call_done done;
     void *done_ctx;
-    dx_error error;
+    dx_error *error;       // once it is over
     dx_call *next, **link; // among the engine's
     dx_timer deadline;     // coarse, for long ones
     dx_alarm alarm;        // for short ones

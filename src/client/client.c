@@ -191,7 +191,7 @@ dx_error_code dx_client_make_call(dx_call **out, dx_client *client, const dx_que
     dx_asked asked = {.args = args, .options = &options, .method = q->method, .path = q->path, .target = q->target};
     dx_slice near;
     *out = NULL;
-    if (error) *error = (dx_error)DX_ERROR_INIT;
+    if (error) dx_error_begin(error);
     if (atomic_load_explicit(&client->closing, memory_order_relaxed)) return refuse_closed(error);
     dx_apis *apis = dx_client_apis(client);
     dx_error_code code = DX_ERROR_NONE;
@@ -225,8 +225,8 @@ dx_error_code dx_client_run_call(dx_response **out, dx_client *client, dx_call *
     while (!dx_loop_wait_for(engine->loop, &call->over, -1)) continue;
     dx_loop_settle(engine->loop); // what goes to a cache outside is sent
     dx_client_give_back(client, engine);
-    dx_error_code code = call->error.code;
-    if (error) *error = call->error;
+    dx_error_code code = call->error->code;
+    if (error) dx_error_copy(error, call->error);
     if (call->has_response)
         *out = &call->response; // the caller's hold becomes the response's
     else

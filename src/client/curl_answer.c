@@ -16,8 +16,14 @@ static void begin_head(curl_transfer *t, dx_slice line) {
 
 // Two lengths that differ: what one reader takes for the body, another takes for the next answer (RFC 9110 section 8.6).
 static bool contradicts(curl_transfer *t, dx_slice name, dx_slice value) {
+    if (dx_field_lookup(name) != DX_FIELD_CONTENT_LENGTH) return false;
     dx_slice before = dx_fields_get(&t->transfer->x->response.fields, DX_FIELD_CONTENT_LENGTH);
-    return before.data && dx_field_lookup(name) == DX_FIELD_CONTENT_LENGTH && !dx_slice_equal(before, value);
+    return before.data && !dx_slice_equal(before, value);
+}
+
+static bool lack_memory(curl_transfer *t) {
+    t->body.status = DX_NO_MEMORY;
+    return false;
 }
 
 static bool add_line(curl_transfer *t, dx_slice line) {
@@ -25,7 +31,7 @@ static bool add_line(curl_transfer *t, dx_slice line) {
     size_t colon = dx_slice_find(line, ':');
     if (colon == SIZE_MAX || colon == 0) return true; // no field; libcurl has let it pass
     dx_slice copy = dx_arena_copy(x->arena, line);
-    if (!copy.data) return false;
+    if (!copy.data) return lack_memory(t);
     // Name and value end in a NUL each, for those who read them as C strings.
     ((char *)(uintptr_t)copy.data)[colon] = '\0';
     dx_slice value = dx_slice_trim(dx_slice_from(copy, colon + 1));
@@ -35,7 +41,7 @@ static bool add_line(curl_transfer *t, dx_slice line) {
         t->two_lengths = true;
         return false;
     }
-    return dx_fields_add(&x->response.fields, x->arena, dx_slice_of(copy.data, colon), value) != DX_NO_MEMORY;
+    return dx_fields_add(&x->response.fields, x->arena, dx_slice_of(copy.data, colon), value) != DX_NO_MEMORY || lack_memory(t);
 }
 
 bool dx_curl_take_header(curl_transfer *t, dx_slice line) {

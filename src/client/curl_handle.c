@@ -87,10 +87,15 @@ static bool set_callbacks(curl_handle *handle) {
     dx_curl *curl = handle->curl;
     bool ok = true;
     SET(CURLOPT_ERRORBUFFER, handle->error);
+    SET(CURLOPT_PRIVATE, handle);
     SET(CURLOPT_HEADERFUNCTION, curl->on_header);
+    SET(CURLOPT_HEADERDATA, handle);
     SET(CURLOPT_WRITEFUNCTION, curl->on_body);
+    SET(CURLOPT_WRITEDATA, handle);
     SET(CURLOPT_READFUNCTION, curl->on_read);
+    SET(CURLOPT_READDATA, handle);
     SET(CURLOPT_SEEKFUNCTION, curl->on_seek);
+    SET(CURLOPT_SEEKDATA, handle);
     SET(CURLOPT_OPENSOCKETFUNCTION, dx_curl_open_socket);
     SET(CURLOPT_OPENSOCKETDATA, handle);
     SET(CURLOPT_CLOSESOCKETFUNCTION, dx_curl_close_socket);
@@ -108,6 +113,7 @@ static curl_handle *make(dx_curl *curl, const dx_wire_settings *wire) {
     if (!handle) return NULL;
     handle->curl = curl;
     handle->serial = wire->serial;
+    handle->plain = true; // libcurl's own way
     handle->easy = curl_easy_init();
     if (handle->easy && set_tls(handle->easy, wire) && set_connection(handle->easy, wire) && set_callbacks(handle)) return handle;
     curl_easy_cleanup(handle->easy);
@@ -199,7 +205,9 @@ static bool set_headers(curl_transfer *t) {
 static bool set_method(curl_transfer *t) {
     CURL *easy = t->easy;
     dx_exchange *x = t->transfer->x;
-    bool ok = true;
+    bool ok = true, plain = x->request.method == DX_GET && !t->transfer->upload && !x->request.body.size;
+    if (plain && t->handle->plain) return true;
+    t->handle->plain = plain;
     SET(CURLOPT_HTTPGET, 1L);
     SET(CURLOPT_CUSTOMREQUEST, x->request.method == DX_GET || x->request.method == DX_HEAD ? NULL : dx_method_name(x->request.method));
     if (x->request.method == DX_HEAD) SET(CURLOPT_NOBODY, 1L);
@@ -207,8 +215,6 @@ static bool set_method(curl_transfer *t) {
         SET(CURLOPT_UPLOAD, 1L);
         SET(CURLOPT_CUSTOMREQUEST, dx_method_name(x->request.method));
         SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->transfer->upload->size);
-        SET(CURLOPT_READDATA, t);
-        SET(CURLOPT_SEEKDATA, t);
         return ok;
     }
     bool wants_body = x->request.body.size || x->request.method == DX_POST || x->request.method == DX_PUT || x->request.method == DX_PATCH;
@@ -234,9 +240,6 @@ bool dx_curl_prepare(curl_transfer *t) {
         return false;
     }
     SET(CURLOPT_URL, transfer->url.data);
-    SET(CURLOPT_PRIVATE, t);
-    SET(CURLOPT_HEADERDATA, t);
-    SET(CURLOPT_WRITEDATA, t);
     return ok && set_method(t) && set_headers(t);
 }
 

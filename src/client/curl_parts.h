@@ -16,7 +16,8 @@ typedef struct curl_handle {
     uint64_t serial;
     char error[CURL_ERROR_SIZE];
     struct dx_curl *curl;
-    curl_transfer *used_by; // NULL: at rest
+    curl_transfer *used_by; // NULL: at rest; libcurl's callbacks get the handle, and so are set once
+    bool plain;             // set for a GET without a body
     struct curl_handle *next;
     struct curl_slist *resolved;
 } curl_handle;
@@ -84,6 +85,7 @@ void dx_curl_forget_descriptor(dx_curl *curl, curl_socket_t fd);
 void dx_curl_forget_descriptors(dx_curl *curl);
 curl_socket_t dx_curl_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address); // ctx: curl_handle
 int dx_curl_before_request(void *ctx, char *ip, char *own_ip, int port, int own_port);             // ctx: curl_handle
+curl_transfer *dx_curl_transfer_of(CURL *easy);                                                    // NULL: none of ours
 int dx_curl_close_socket(void *ctx, curl_socket_t fd);                                             // ctx: dx_curl
 void dx_curl_ready(void *ctx, int fd, unsigned events);                                            // transport_curl.c
 

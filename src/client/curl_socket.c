@@ -45,6 +45,12 @@ void dx_curl_forget_descriptors(dx_curl *curl) {
         while (curl->sockets[i]) forget(&curl->sockets[i]);
 }
 
+curl_transfer *dx_curl_transfer_of(CURL *easy) {
+    curl_handle *handle = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&handle);
+    return handle ? handle->used_by : NULL;
+}
+
 int dx_curl_close_socket(void *ctx, curl_socket_t fd) {
     curl_socket **at = place_of(ctx, fd);
     if (*at) forget(at); // the loop must not watch a number that may soon be somebody else's

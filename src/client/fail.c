@@ -2,6 +2,38 @@
 
 #include <stdio.h>
 
+void dx_error_begin(dx_error *error) {
+    error->code = DX_ERROR_NONE;
+    error->category = DX_CATEGORY_NONE;
+    error->phase = DX_PHASE_PREPARE;
+    error->http_status = 0;
+    error->attempts = 0;
+    error->retryable = false;
+    error->retry_after_ms = -1;
+    error->line = error->column = 0;
+    error->pointer[0] = error->message[0] = '\0';
+}
+
+void dx_error_copy(dx_error *to, const dx_error *from) {
+    if (from->code != DX_ERROR_NONE) {
+        *to = *from;
+        return;
+    }
+    dx_error_begin(to);
+    to->phase = from->phase;
+    to->http_status = from->http_status;
+    to->attempts = from->attempts;
+}
+
+dx_error *dx_error_out_of_memory(void) {
+    static const dx_error error = {.code = DX_ERROR_NO_MEMORY,
+                                   .category = DX_CATEGORY_UNKNOWN,
+                                   .phase = DX_PHASE_TRANSFER,
+                                   .retry_after_ms = -1,
+                                   .message = "there is no memory for the call's outcome"};
+    return (dx_error *)(uintptr_t)&error;
+}
+
 static void start(dx_error *error, dx_error_code code) {
     *error = (dx_error)DX_ERROR_INIT;
     error->code = code;

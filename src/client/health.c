@@ -227,8 +227,8 @@ typedef struct check {
 static void on_checked(void *ctx, dx_call *call) {
     check *c = ctx;
     dx_health_report report;
-    bool given_up = call->error.code == DX_ERROR_CLOSED || call->error.code == DX_ERROR_CANCELLED; // tells nothing of the API
-    if (!given_up) record(c->api, passed_by(call->error.code, dx_call_response(call)), call->response.took);
+    bool given_up = call->error->code == DX_ERROR_CLOSED || call->error->code == DX_ERROR_CANCELLED; // tells nothing of the API
+    if (!given_up) record(c->api, passed_by(call->error->code, dx_call_response(call)), call->response.took);
     atomic_store(&c->api->meters->checking, false);
     if (!given_up) dx_health_tell(c->client, c->api, &report);
     dx_apis_release(c->apis);

@@ -4,7 +4,7 @@
 
 // What the error says of trying again is what the retry filter goes by.
 void dx_client_judge_retry(dx_call *call) {
-    dx_error *error = &call->error;
+    dx_error *error = call->error;
     if (error->code == DX_ERROR_NONE) return;
     if (call->x.retry_after == 0) dx_retry_read_wait(&call->x);
     bool waits = error->code == DX_ERROR_QUEUE_FULL || error->code == DX_ERROR_LIMITED || error->code == DX_ERROR_CIRCUIT_OPEN;

@@ -74,11 +74,11 @@ static void add_error(dx_log_line *line, const dx_error *error) {
 
 void dx_log_call_end(dx_call *call) {
     dx_log_line line;
-    bool failed = call->error.code != DX_ERROR_NONE;
+    bool failed = call->error->code != DX_ERROR_NONE;
     if (!dx_log_start(&line, call->client, call, failed ? DX_LEVEL_WARN : DX_LEVEL_INFO, "call_end")) return;
     add_asked(&line, call);
     if (call->has_response) dx_log_add_int(&line, "status", call->response.status);
-    if (failed) add_error(&line, &call->error);
+    if (failed) add_error(&line, call->error);
     dx_log_add_int(&line, "attempts", call->x.attempt);
     if (call->redirects) dx_log_add_int(&line, "redirects", call->redirects);
     if (call->x.cached) dx_log_add_text(&line, "cache", dx_slice_str(cache_word(call->x.cached)));

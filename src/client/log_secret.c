@@ -296,5 +296,5 @@ void dx_log_clean_message(dx_client *client, dx_call *call, dx_error *error) {
 }
 
 void dx_log_clean_error(dx_call *call) {
-    if (call->error.code != DX_ERROR_NONE) dx_log_clean_message(call->client, call, &call->error);
+    if (call->error->code != DX_ERROR_NONE) dx_log_clean_message(call->client, call, call->error);
 }

@@ -159,7 +159,7 @@ static void count_answer(dx_meter *meter, const dx_call *call) {
 
 // Whether it tells against the API: what the caller did, or what was not sent, does not.
 static bool is_its_fault(const dx_call *call) {
-    switch (call->error.code) {
+    switch (call->error->code) {
     case DX_ERROR_CANCELLED:
     case DX_ERROR_CLOSED:
     case DX_ERROR_NO_MEMORY:
@@ -181,7 +181,7 @@ static bool is_its_fault(const dx_call *call) {
 void dx_client_count(dx_call *call) {
     dx_meter *meter = call->meter;
     if (!meter) return;
-    dx_error_code code = call->error.code;
+    dx_error_code code = call->error->code;
     if (code == DX_ERROR_NONE && call->has_response && call->response.status >= 400) code = DX_ERROR_STATUS;
     add(&meter->words[DX_METER_OVER], 1);
     if (code != DX_ERROR_NONE) {

@@ -297,15 +297,16 @@ static dx_error_code shape_answer(dx_call *call, dx_error *error) {
 }
 
 void dx_model_answer(dx_call *call, bool whole) {
-    dx_error problem = DX_ERROR_INIT;
+    dx_error problem, second;
     int status = call->response.status;
     bool has_content = status >= 200 && status <= 299 && status != 204 && status != 205 && call->bound.method != DX_HEAD;
+    dx_error_begin(&problem);
+    dx_error_begin(&second);
     dx_error_code code = whole && has_content ? judge_model(call, &problem) : DX_ERROR_NONE;
-    dx_error second = DX_ERROR_INIT;
     dx_error_code shaped = shape_answer(call, &second); // also of an answer that its model refused: the caller gets it
     if (!code && shaped) problem = second;
     if (!code) code = shaped;
-    if (code == DX_ERROR_NONE || call->error.code != DX_ERROR_NONE) return;
+    if (code == DX_ERROR_NONE || call->error->code != DX_ERROR_NONE) return;
     problem.phase = DX_PHASE_TRANSFER;
-    call->error = problem;
+    *call->error = problem;
 }

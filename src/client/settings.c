@@ -216,6 +216,29 @@ bool dx_field_frames(dx_slice name) {
     return id == DX_FIELD_CONTENT_LENGTH || id == DX_FIELD_TRANSFER_ENCODING || id == DX_FIELD_CONNECTION || id == DX_FIELD_UPGRADE;
 }
 
+// Some servers refuse who has no name.
+static const dx_field usual_headers[] = {
+    {DX_SLICE_INIT("User-Agent"), DX_SLICE_INIT("libduplex/" DX_VERSION), DX_FIELD_USER_AGENT},
+    {DX_SLICE_INIT("Accept"), DX_SLICE_INIT("application/json, */*;q=0.8"), DX_FIELD_ACCEPT},
+};
+
+static dx_status add_usual_headers(dx_settings *s, dx_arena *arena) {
+    dx_status status = DX_OK;
+    s->own_accept = true;
+    if (!s->headers.count) {
+        s->headers = (dx_fields){(dx_field *)(uintptr_t)usual_headers, DX_COUNT_OF(usual_headers), DX_COUNT_OF(usual_headers)};
+        return status;
+    }
+    for (size_t i = 0; i < DX_COUNT_OF(usual_headers) && status == DX_OK; i++) {
+        const dx_field *usual = &usual_headers[i];
+        if (!dx_fields_find(&s->headers, usual->name).data)
+            status = dx_fields_add(&s->headers, arena, usual->name, usual->value);
+        else if (usual->id == DX_FIELD_ACCEPT)
+            s->own_accept = false;
+    }
+    return status;
+}
+
 static dx_status read_headers(dx_settings *s, dx_arena *arena, dx_slice at, dx_diags *diags) {
     size_t index, count;
     yyjson_val *key, *value;
@@ -236,7 +259,7 @@ static dx_status read_headers(dx_settings *s, dx_arena *arena, dx_slice at, dx_d
         (void)dx_diags_add(diags, DX_INVALID, pointer, "a header's value can't have line breaks or NUL in it");
         result = DX_INVALID;
     }
-    return result;
+    return result == DX_OK ? add_usual_headers(s, arena) : result;
 }
 
 static dx_status read_tree(dx_settings *s, dx_arena *arena, dx_slice at, dx_diags *diags) {

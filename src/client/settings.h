@@ -51,7 +51,8 @@ typedef struct dx_settings {
     bool raise;
     bool validate_request, validate_response, strict, trace;
     uint8_t naming;    // dx_case of what callers see; DX_CASE_AS_IS: as the API has it
-    dx_fields headers; // default_headers
+    dx_fields headers; // default_headers, and what a request says of itself if they don't
+    bool own_accept;   // the last one is ours
     dx_retry_settings retry;
     dx_redirect_settings redirect;
     dx_log_settings log;

@@ -37,7 +37,7 @@ static void unnote(curl_transfer *t) {
 
 static size_t on_header(char *data, size_t one, size_t size, void *ctx) {
     (void)one;
-    curl_transfer *t = ctx;
+    curl_transfer *t = ((curl_handle *)ctx)->used_by;
     if (!dx_curl_take_header(t, dx_slice_of(data, size))) return 0;
     if (t->head_whole && t->transfer->stream && !t->headed) note(t); // before any of the body
     return size;
@@ -45,7 +45,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *ctx) {
 
 static size_t on_body(char *data, size_t one, size_t size, void *ctx) {
     (void)one;
-    curl_transfer *t = ctx;
+    curl_transfer *t = ((curl_handle *)ctx)->used_by;
     if (!t->head_whole) return 0; // 101: what comes is no body
     if (t->transfer->stream) {
         note(t);
@@ -66,7 +66,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *ctx) {
 
 // What the buffer has; more is read when libcurl has returned.
 static size_t on_read(char *to, size_t one, size_t room, void *ctx) {
-    curl_transfer *t = ctx;
+    curl_transfer *t = ((curl_handle *)ctx)->used_by;
     room *= one;
     size_t left = t->upload_size - t->upload_at;
     if (left == 0) {
@@ -82,7 +82,7 @@ static size_t on_read(char *to, size_t one, size_t room, void *ctx) {
 }
 
 static int on_seek(void *ctx, curl_off_t offset, int origin) {
-    curl_transfer *t = ctx; // libcurl sends again on a new connection what an old one lost
+    curl_transfer *t = ((curl_handle *)ctx)->used_by; // libcurl sends again on a new connection what an old one lost
     if (origin != SEEK_SET || offset != 0 || !t->transfer->upload || !dx_upload_rewind(t->transfer->upload)) return CURL_SEEKFUNC_FAIL;
     t->upload_at = t->upload_size = 0;
     t->upload_ended = false;
@@ -91,8 +91,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin) {
 
 // A socket that can't be watched ends its transfer. To say so by -1 would end the multi handle, for ever (7.68 on).
 static int give_up_socket(CURL *easy) {
-    curl_transfer *t = NULL;
-    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    curl_transfer *t = dx_curl_transfer_of(easy);
     if (!t) return 0;
     t->body.status = DX_NO_MEMORY;
     t->code = CURLE_OUT_OF_MEMORY;
@@ -103,8 +102,7 @@ static int give_up_socket(CURL *easy) {
 
 // Sockets that never carried a request (they did not connect, or are a resolver's) libcurl closes by itself, without a word.
 static bool was_used(CURL *easy) {
-    curl_transfer *t = NULL;
-    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    curl_transfer *t = dx_curl_transfer_of(easy);
     return t && t->sent;
 }
 
@@ -217,9 +215,9 @@ static void gather_ended(dx_curl *curl) {
     int left;
     CURLMsg *message;
     while ((message = curl_multi_info_read(curl->multi, &left))) {
-        curl_transfer *t = NULL;
         if (message->msg != CURLMSG_DONE) continue;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        curl_transfer *t = dx_curl_transfer_of(message->easy_handle);
+        if (!t) continue;
         t->ended = true;
         t->code = message->data.result;
         note(t);

@@ -84,11 +84,11 @@ bool dx_base64_decode(void *out, size_t *out_size, dx_slice text, bool url) {
 }
 
 void dx_hex_encode(char *out, const void *data, size_t size) {
-    static const char HEX[] = "0123456789abcdef";
     const unsigned char *at = data;
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = HEX[at[i] >> 4];
-        out[2 * i + 1] = HEX[at[i] & 15];
+    for (size_t i = 0; i < size; i++) { // by sums, not by a table: many bytes at once
+        unsigned char high = at[i] >> 4, low = at[i] & 15;
+        out[2 * i] = (char)(high + '0' + (high > 9) * ('a' - '0' - 10));
+        out[2 * i + 1] = (char)(low + '0' + (low > 9) * ('a' - '0' - 10));
     }
 }
 

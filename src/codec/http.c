@@ -158,6 +158,14 @@ dx_status dx_fields_add(dx_fields *fields, dx_arena *arena, dx_slice name, dx_sl
     return DX_OK;
 }
 
+bool dx_fields_copy(dx_fields *out, dx_arena *arena, const dx_fields *from, uint32_t more) {
+    dx_field *items = dx_arena_alloc(arena, (from->count + (size_t)more) * sizeof *items);
+    if (!items) return false;
+    if (from->count) memcpy(items, from->items, from->count * sizeof *items);
+    *out = (dx_fields){items, from->count, from->count + more};
+    return true;
+}
+
 static const struct {
     int status;
     const char *phrase;

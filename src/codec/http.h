@@ -78,6 +78,8 @@ typedef struct dx_fields {
 // The first field's value, or a slice with NULL data.
 dx_slice dx_fields_get(const dx_fields *fields, dx_field_id id);
 dx_slice dx_fields_find(const dx_fields *fields, dx_slice name);
+// The list itself is copied, with room for `more`; names and values stay where they are. False without memory.
+bool dx_fields_copy(dx_fields *out, dx_arena *arena, const dx_fields *from, uint32_t more) DX_MUST_USE;
 // Adds without copying: both slices must live as long as the fields. A value with CR, LF or NUL is refused with DX_INTERNAL.
 dx_status dx_fields_add(dx_fields *fields, dx_arena *arena, dx_slice name, dx_slice value) DX_MUST_USE;
 

@@ -61,6 +61,23 @@ static void fields_grow_and_keep_their_order(void **state) {
     dx_arena_destroy(arena);
 }
 
+static void a_copy_of_fields_has_room_and_leaves_the_first_alone(void **state) {
+    (void)state;
+    dx_arena *arena = dx_arena_create(1 << 16);
+    dx_fields first = {0}, copy;
+    assert_int_equal(dx_fields_add(&first, arena, DX_SLICE("host"), DX_SLICE("a")), DX_OK);
+    assert_true(dx_fields_copy(&copy, arena, &first, 2));
+    const dx_field *items = copy.items;
+    for (int i = 0; i < 2; i++) assert_int_equal(dx_fields_add(&copy, arena, DX_SLICE("x"), DX_SLICE("b")), DX_OK);
+    assert_true(copy.items == items && copy.count == 3 && first.count == 1);
+    assert_int_equal(dx_fields_add(&copy, arena, DX_SLICE("x"), DX_SLICE("c")), DX_OK);
+    assert_true(dx_slice_equal(dx_fields_get(&copy, DX_FIELD_HOST), DX_SLICE("a")));
+    dx_arena_destroy(arena);
+    arena = dx_arena_create(512);
+    assert_false(dx_fields_copy(&copy, arena, &first, 100));
+    dx_arena_destroy(arena);
+}
+
 static void a_value_that_would_split_the_message_is_refused(void **state) {
     (void)state;
     dx_arena *arena = dx_arena_create(1 << 16);
@@ -230,6 +247,7 @@ int main(void) {
         cmocka_unit_test(methods_are_case_sensitive),
         cmocka_unit_test(every_listed_field_is_known_in_any_case),
         cmocka_unit_test(fields_grow_and_keep_their_order),
+        cmocka_unit_test(a_copy_of_fields_has_room_and_leaves_the_first_alone),
         cmocka_unit_test(a_value_that_would_split_the_message_is_refused),
         cmocka_unit_test(only_what_breaks_a_line_is_refused_wherever_it_stands),
         cmocka_unit_test(fields_without_memory_say_so),

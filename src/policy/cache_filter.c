@@ -121,20 +121,12 @@ static bool add_conditions(cached *c) {
            (!since.data || dx_fields_add(&x->request.fields, x->arena, DX_SLICE("If-Modified-Since"), since) == DX_OK);
 }
 
-static bool copy_fields(dx_fields *fields, dx_arena *arena) {
-    dx_field *items = dx_arena_alloc(arena, fields->count * sizeof *items);
-    if (!items) return false;
-    if (fields->count) memcpy(items, fields->items, fields->count * sizeof *items);
-    *fields = (dx_fields){items, fields->count, fields->count};
-    return true;
-}
-
 static dx_verdict go_on(cached *c) {
     dx_exchange *x = c->x;
     x->cached = DX_CACHED_MISS;
     c->asked_at = dx_clock_utc();
     bool conditional = c->decision.verdict == DX_CACHE_REVALIDATE && c->entry && c->asked.method == DX_GET;
-    if (!copy_fields(&c->asked.fields, x->arena) || (conditional && !add_conditions(c)))
+    if (!dx_fields_copy(&c->asked.fields, x->arena, &c->asked.fields, 0) || (conditional && !add_conditions(c)))
         return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     return DX_NEXT;
 }
@@ -411,7 +403,7 @@ static dx_verdict cache_again(const void *conf, dx_exchange *x) {
     c->asks = false;
     c->asked_at = dx_clock_utc();
     x->request = c->asked;
-    if (!copy_fields(&x->request.fields, x->arena)) return DX_ANSWER;
+    if (!dx_fields_copy(&x->request.fields, x->arena, &x->request.fields, 0)) return DX_ANSWER;
     x->slots[DX_SLOT_AUTH] = NULL; // it begins anew as well, from the request as it came
     dx_exchange_forget(x);
     return DX_NEXT;

@@ -244,7 +244,20 @@ static dx_micros_utc server_time(const dx_fields *fields, dx_micros_utc now) {
     return date - now > DX_RATE_SKEW || now - date > DX_RATE_SKEW ? date : now;
 }
 
+// Of most answers no field says anything: all that are known begin with one of two letters.
+static bool may_say(const dx_fields *fields, size_t configured) {
+    if (configured) return true;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        dx_slice name = fields->items[i].name;
+        char first = name.size ? (char)(name.data[0] | 0x20) : '\0';
+        if (first == 'r' || first == 'x') return true;
+    }
+    return false;
+}
+
 void dx_rate_headers_read(dx_rate_headers *out, const dx_fields *fields, const dx_rate_name *names, size_t name_count, dx_micros_utc now) {
+    *out = (dx_rate_headers){0};
+    if (!may_say(fields, name_count)) return;
     reading self = {.clock = {.now = now, .server = server_time(fields, now)}};
     for (uint32_t i = 0; i < fields->count; i++) {
         say_known(&self, &fields->items[i]);
