@@ -174,7 +174,9 @@ static void on_piece(void *ctx, dx_exchange *x, dx_slice piece) {
     dx_websocket *s = ctx;
     open_once(s);
     s->heard = now_of(s);
+    bool answered = s->pinged != 0;
     s->pinged = 0;
+    if (answered && !s->close_by && s->options.heartbeat < s->options.patience) dx_ws_plan(s); // else it is looked at in time
     if (s->paused && s->state < DX_WS_ENDING) {
         hold(s, piece);
         return;
