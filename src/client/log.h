@@ -11,8 +11,8 @@
 struct dx_client;
 
 // --- secrets: any thread
-// Has the client's redactor look for `secret` from now on. For auth handlers: every token, key and password, when it is got; false: it must
-// not be used (over the caps, or no memory). Empty ones are nothing.
+// Has the client's redactor look for `secret` from now on. For auth handlers: every token, key and password, when it is got; false: over a
+// cap, or no memory, and it is found by its name and its look alone. Empty ones are nothing.
 bool dx_client_secret(struct dx_client *client, dx_slice secret) DX_MUST_USE;
 // It is of no use any more; as often as it was told.
 void dx_client_secret_gone(struct dx_client *client, dx_slice secret);
