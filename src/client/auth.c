@@ -82,16 +82,23 @@ bool dx_auth_add_field(dx_exchange *x, dx_slice name, dx_slice value) {
     return dx_fields_add(fields, x->arena, name, value) == DX_OK;
 }
 
+static bool append_pair(dx_exchange *x, dx_slice pair) {
+    char between = dx_slice_find(x->request.target, '?') == SIZE_MAX ? '?' : '&';
+    dx_slice target = dx_arena_printf(x->arena, "%.*s%c%.*s", DX_SLICE_ARG(x->request.target), between, DX_SLICE_ARG(pair));
+    if (target.data) x->request.target = target;
+    return target.data != NULL;
+}
+
 bool dx_auth_add_query(dx_exchange *x, dx_slice name, dx_slice value) {
-    dx_buffer target;
-    dx_buffer_init(&target, x->arena, (size_t)2 << 20);
-    dx_buffer_add(&target, x->request.target);
-    dx_buffer_byte(&target, dx_slice_find(x->request.target, '?') == SIZE_MAX ? '?' : '&');
-    dx_percent_encode(&target, name);
-    dx_buffer_byte(&target, '=');
-    dx_percent_encode(&target, value);
-    x->request.target = dx_buffer_slice(&target);
-    return dx_buffer_status(&target) == DX_OK;
+    dx_buffer pair;
+    dx_buffer_init(&pair, x->arena, (size_t)2 << 20);
+    dx_percent_encode(&pair, name);
+    dx_buffer_byte(&pair, '=');
+    dx_percent_encode(&pair, value);
+    if (dx_buffer_status(&pair) != DX_OK) return false;
+    dx_auth_applied *state = dx_auth_applied_of(x);
+    if (state) state->query = dx_buffer_slice(&pair);
+    return append_pair(x, dx_buffer_slice(&pair));
 }
 
 bool dx_auth_add_cookie(dx_exchange *x, dx_slice name, dx_slice value) {
@@ -125,12 +132,46 @@ static dx_verdict auth_in(const void *conf, dx_exchange *x) {
     dx_auth_applied *state = dx_auth_applied_of(x);
     if (!state) state = remember(x, call);
     if (!state) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    state->query = (dx_slice){0};
     x->request.target = state->target;
     x->request.body = call->bound.body = state->body; // what redirects start from, too
     if (!dx_fields_copy(&x->request.fields, x->arena, &state->fields, ADDED)) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
     dx_verdict verdict = auth->ops->apply(auth, call->engine, x);
     if (verdict == DX_WAIT) dx_exchange_enter(x, DX_PHASE_AUTH, dx_clock_monotonic());
     return verdict;
+}
+
+// Servers often say where to go with the query that they were asked with.
+static bool has_pair_of(dx_slice target, dx_slice pair) {
+    dx_slice rest = target, name = dx_slice_cut(&pair, '=');
+    (void)dx_slice_cut(&rest, '?');
+    while (rest.data) {
+        dx_slice one = dx_slice_cut(&rest, '&');
+        if (dx_slice_equal(dx_slice_cut(&one, '='), name)) return true;
+    }
+    return false;
+}
+
+// Without what the handler added, so that it signs what it would have signed at first.
+static bool drop_added(dx_exchange *x, const dx_fields *before) {
+    dx_fields *fields = &x->request.fields, kept;
+    if (!dx_fields_copy(&kept, x->arena, fields, 0)) return false;
+    kept.count = 0;
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (dx_fields_find(before, fields->items[i].name).data) kept.items[kept.count++] = fields->items[i];
+    *fields = kept;
+    return true;
+}
+
+dx_verdict dx_auth_follow(dx_exchange *x) {
+    dx_call *call = dx_call_of(x);
+    dx_auth_applied *state = dx_auth_applied_of(x);
+    dx_auth *auth = dx_auth_of_chain(&call->settings->chain);
+    if (!state || !auth) return DX_NEXT;
+    bool done = !state->query.size || has_pair_of(x->request.target, state->query) || append_pair(x, state->query);
+    if (done && auth->ops->signs) done = drop_added(x, &state->fields);
+    if (!done) return dx_exchange_fail_out(x, DX_ERROR_NO_MEMORY, NULL);
+    return auth->ops->signs ? auth->ops->apply(auth, call->engine, x) : DX_NEXT;
 }
 
 static bool is_refusal(const dx_auth *auth, int status) {

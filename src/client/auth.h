@@ -40,6 +40,7 @@ typedef struct dx_auth_ops {
     dx_slice (*identity)(dx_auth *auth, dx_arena *arena);
     void (*destroy)(dx_auth *auth);
     bool refused_by_403;
+    bool signs; // what is applied holds for one method and target alone; `apply` never waits
 } dx_auth_ops;
 
 struct dx_auth {
@@ -65,6 +66,7 @@ void dx_auth_set_body(dx_exchange *x, dx_slice body); // until the next attempt
 // What the filter keeps of a call: the request as it was before the handler, and what the handler knows it by.
 typedef struct dx_auth_applied {
     dx_slice target, body;
+    dx_slice query; // the pair that the handler added to the target; empty: none
     dx_fields fields;
     bool replayed;
     uint64_t serial; // the handler's: which of its credentials was applied
@@ -73,6 +75,10 @@ typedef struct dx_auth_applied {
 static inline dx_auth_applied *dx_auth_applied_of(dx_exchange *x) {
     return x->slots[DX_SLOT_AUTH];
 }
+
+// A redirect within the API's own origin leads the request elsewhere: it is signed anew, and what is to stand in the query stands there.
+// DX_NEXT, or DX_ANSWER when it has failed out.
+dx_verdict dx_auth_follow(dx_exchange *x);
 
 // The filter: applies the call's auth before each attempt, takes it off again, and has a 401 lead to one new credential and one replay.
 extern const dx_filter_ops dx_auth_filter;        // conf: dx_auth

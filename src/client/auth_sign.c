@@ -76,11 +76,16 @@ static dx_verdict add_all(dx_exchange *x, const dx_fields *fields, dx_status sta
     return dx_exchange_fail_out(x, DX_ERROR_AUTH, "the request can't be signed: %s", dx_status_title(status));
 }
 
+// Of the request as it is sent now: a redirect may have taken it away.
+static bool has_upload(const dx_call *call) {
+    return (call->redirects ? call->upload : call->bound.upload) != NULL;
+}
+
 static dx_verdict hmac_apply(dx_auth *base, struct dx_engine *engine, dx_exchange *x) {
     sign_auth *auth = of(base);
     dx_fields fields = {0};
     (void)engine;
-    if (dx_call_of(x)->bound.upload && auth->hmac.body != DX_SIGN_BODY_NONE)
+    if (has_upload(dx_call_of(x)) && auth->hmac.body != DX_SIGN_BODY_NONE)
         return dx_exchange_fail_out(x, DX_ERROR_AUTH, "a body that is not in memory can't be signed; \"body\": \"none\" leaves bodies out");
     dx_sign_request request = request_of(x);
     dx_status status =
@@ -92,7 +97,7 @@ static dx_verdict aws_apply(dx_auth *base, struct dx_engine *engine, dx_exchange
     sign_auth *auth = of(base);
     dx_fields fields = {0};
     (void)engine;
-    if (dx_call_of(x)->bound.upload && !auth->aws.unsigned_payload)
+    if (has_upload(dx_call_of(x)) && !auth->aws.unsigned_payload)
         return dx_exchange_fail_out(
             x, DX_ERROR_AUTH,
             "a body that is not in memory can't be signed; \"unsigned_payload\": true sends it unsigned, where the service allows it");
@@ -211,7 +216,17 @@ static dx_status aws_create(dx_auth **out, const dx_auth_plan *plan) {
 }
 
 // AWS answers 403 to a signature that is too old.
-const dx_auth_ops dx_auth_hmac = {
-    .type = "hmac", .create = hmac_create, .apply = hmac_apply, .refused = refused, .destroy = destroy, .refused_by_403 = true};
-const dx_auth_ops dx_auth_aws_sigv4 = {
-    .type = "aws_sigv4", .create = aws_create, .apply = aws_apply, .refused = refused, .destroy = destroy, .refused_by_403 = true};
+const dx_auth_ops dx_auth_hmac = {.type = "hmac",
+                                  .create = hmac_create,
+                                  .apply = hmac_apply,
+                                  .refused = refused,
+                                  .destroy = destroy,
+                                  .refused_by_403 = true,
+                                  .signs = true};
+const dx_auth_ops dx_auth_aws_sigv4 = {.type = "aws_sigv4",
+                                       .create = aws_create,
+                                       .apply = aws_apply,
+                                       .refused = refused,
+                                       .destroy = destroy,
+                                       .refused_by_403 = true,
+                                       .signs = true};

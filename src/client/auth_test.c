@@ -11,6 +11,7 @@
 #include "client/toy_server.h"
 #include "codec/http.h"
 #include "duplex/auth.h"
+#include "policy/sign_hmac.h"
 
 #define REFUSED "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -166,6 +167,62 @@ static void test_a_clock_that_is_out_of_all_reason_is_not_followed(void **state)
     refuse_at((dx_micros_utc)784111777 * 1000000);
     assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_STATUS);
     assert_int_equal(toy_server_asked(&server), 1);
+}
+
+// --- redirects -----------------------------------------------------------------------------------------------------------------------
+#define TO(place) "HTTP/1.1 307 Temporary Redirect\r\nLocation: " place "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+// Whether the at-th request is signed for what it asks: by the verifying side.
+static bool is_signed(unsigned at, const char *path, const char *query) {
+    static const dx_sign_hmac settings = DX_SIGN_HMAC_INIT;
+    static const dx_sign_key key = {DX_SLICE_INIT("me"), DX_SLICE_INIT("0123456789abcdef")};
+    dx_arena *arena = dx_arena_create(1 << 16);
+    dx_fields fields = {0};
+    dx_slice rest = dx_slice_str(server.requests[at]);
+    (void)dx_slice_cut(&rest, '\n');
+    for (dx_slice line; (line = dx_slice_cut(&rest, '\n')).size > 1;) {
+        dx_slice value = dx_slice_of(line.data, line.size - 1), name = dx_slice_cut(&value, ':');
+        assert_int_equal(dx_fields_add(&fields, arena, name, dx_slice_trim(value)), DX_OK);
+    }
+    dx_sign_request request = {
+        .method = DX_SLICE("GET"), .path = dx_slice_str(path), .query = dx_slice_str(query), .fields = &fields, .body = DX_SLICE("")};
+    dx_sign_verify by = {.keys = &key, .key_count = 1, .now = dx_clock_utc()};
+    dx_sign_verdict verdict;
+    dx_status status = dx_sign_hmac_verify(&verdict, arena, &settings, &request, &by);
+    dx_arena_destroy(arena);
+    return status == DX_OK;
+}
+
+static void test_a_redirect_at_home_is_signed_anew(void **state) {
+    (void)state;
+    open_with("{\"type\":\"hmac\",\"key_id\":\"me\",\"secret\":\"0123456789abcdef\"}");
+    toy_server_answer(&server, TO("/y?a=1"));
+    toy_server_answer(&server, TO("/z"));
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_NONE);
+    assert_int_equal(toy_server_asked(&server), 3);
+    assert_true(is_signed(0, "/x", "") && is_signed(1, "/y", "a=1") && is_signed(2, "/z", ""));
+    assert_false(is_signed(2, "/x", ""));
+    const char *first = strstr(server.requests[2], "x-signature:");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "x-signature:"));
+}
+
+static void test_a_key_in_the_query_stays_with_a_redirect_at_home_alone(void **state) {
+    (void)state;
+    toy_server other;
+    char away[256];
+    toy_server_start(&other);
+    open_with("{\"type\":\"api_key\",\"value\":\"k&1\",\"in\":\"query\",\"name\":\"key\"}");
+    toy_server_answer(&server, TO("/y"));
+    toy_server_answer(&server, TO("/z?b=2"));
+    toy_server_answer(&server, TO("/w?key=k%261&b=2")); // it was told where it came from
+    snprintf(away, sizeof away, TO("http://127.0.0.1:%u/v"), (unsigned)other.port);
+    toy_server_answer(&server, away);
+    assert_int_equal(call("a.get", NULL, NULL), DX_ERROR_NONE);
+    assert_true(toy_server_got(&server, 0, "GET /x?key=k%261 HTTP") && toy_server_got(&server, 1, "GET /y?key=k%261 HTTP"));
+    assert_true(toy_server_got(&server, 2, "GET /z?b=2&key=k%261 HTTP") && toy_server_got(&server, 3, "GET /w?key=k%261&b=2 HTTP"));
+    assert_true(toy_server_got(&other, 0, "GET /v HTTP"));
+    toy_server_stop(&other);
 }
 
 // --- handlers of the program's own ---------------------------------------------------------------------------------------------------
@@ -463,6 +520,8 @@ int main(void) {
         CASE(test_a_call_that_is_cancelled_leaves_and_the_others_get_the_one_token),
         CASE(test_tokens_are_told_of_in_the_log_and_never_told),
         CASE(test_closing_the_client_ends_calls_that_wait_for_a_token),
+        CASE(test_a_redirect_at_home_is_signed_anew),
+        CASE(test_a_key_in_the_query_stays_with_a_redirect_at_home_alone),
         CASE(test_every_failing_allocation_is_told_as_such),
         CASE(test_every_failing_allocation_on_the_way_to_a_token_leaves_all_in_order),
     };

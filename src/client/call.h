@@ -56,6 +56,7 @@ struct dx_call {
     dx_slice correlation_id;
     const char *endpoint_name; // NUL-terminated, outlives the snapshot
     unsigned redirects;
+    bool left_origin;                  // one of them led to another origin
     struct dx_meter *meter;            // NULL: not counted
     uint64_t received;                 // bytes, of a stream
     struct dx_call_secret *secrets;    // of this call alone (log_secret.c)

@@ -2,6 +2,7 @@
 // auth handler added, cookies, secret parameters in headers, and the definition's own headers, which may hold keys.
 #include "client/redirect.h"
 
+#include "client/auth.h"
 #include "client/call.h"
 #include "client/guard.h"
 
@@ -140,8 +141,9 @@ static dx_verdict follow(dx_call *call, dx_slice location) {
     x->request.authority = to.authority;
     x->request.target = to.target;
     call->redirects++;
+    call->left_origin = call->left_origin || !same;
     dx_exchange_forget(x);
-    return DX_NEXT;
+    return call->left_origin ? DX_NEXT : dx_auth_follow(x);
 }
 
 static dx_verdict redirect_again(const void *conf, dx_exchange *x) {
@@ -156,6 +158,7 @@ static dx_verdict redirect_in(const void *conf, dx_exchange *x) {
     (void)conf;
     dx_call *call = dx_call_of(x);
     call->redirects = 0;
+    call->left_origin = false;
     call->upload = call->bound.upload;
     if (!dx_guard_allows_host(&call->settings->wire, host_of(x->request.authority)))
         return dx_exchange_fail_out(x, DX_ERROR_BLOCKED, "the guard's allow_hosts has no %.*s", DX_SLICE_ARG(x->request.authority));
